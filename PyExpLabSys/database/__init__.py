@@ -1,0 +1,1 @@
+"""The ``cinfdata`` database: connections, tables, codenames, writing and reading points."""
