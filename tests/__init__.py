@@ -1,0 +1,1 @@
+"""The tests; a package, so that every test and its subprocesses can import ``tests.servers``."""

@@ -1,0 +1,1 @@
+"""Servers that the tests start themselves: a private MariaDB, a relay that injects faults, ODBC settings."""
