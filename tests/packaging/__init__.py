@@ -1,0 +1,1 @@
+"""The house itself: what is built, installed, checked and promised about the package as a whole."""
