@@ -1,0 +1,86 @@
+"""What every test may ask for: servers, databases, faults; and what holds for every test: settings of its own."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.servers.lab import LabDatabase, lab_database_on
+from tests.servers.mariadb import MariaDB
+from tests.servers.relay import Relay
+
+THREADS_END_WITHIN_S = 5.0
+
+# The machines that run the tests are shared and slow at times; in CI a failure must be the same at the next run.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Fail a test that leaves a thread behind: it would go on in the middle of the next one."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + THREADS_END_WITHIN_S
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in new:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    left = [thread for thread in new if thread.is_alive()]
+    assert not left, f"still alive {THREADS_END_WITHIN_S} s after the test: {left}"
+
+
+@pytest.fixture(autouse=True)
+def settings_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give each test an empty home and no settings, whatever the machine and earlier tests have."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for variable, folder in {
+        "XDG_CONFIG_HOME": ".config",
+        "XDG_STATE_HOME": ".local/state",
+        "XDG_DATA_HOME": ".local/share",
+        "XDG_CACHE_HOME": ".cache",
+    }.items():
+        monkeypatch.setenv(variable, str(home / folder))
+    for variable in [name for name in os.environ if name.upper().startswith("PYEXPLABSYS_")]:
+        monkeypatch.delenv(variable)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A running server that tests share; whoever stops, pauses or kills one takes ``start_mariadb``."""
+    with MariaDB() as server:
+        yield server
+
+
+@pytest.fixture
+def start_mariadb() -> Iterator[Callable[..., MariaDB]]:
+    """Start servers for one test: ``start_mariadb(options=..., environment=...)``."""
+    with ExitStack() as stack:
+        yield lambda **arguments: stack.enter_context(MariaDB(**arguments))
+
+
+@pytest.fixture
+def lab_database(mariadb: MariaDB) -> Iterator[LabDatabase]:
+    """A fresh, empty database on the shared server."""
+    with lab_database_on(mariadb) as database:
+        yield database
+
+
+@pytest.fixture
+def old_layout(lab_database: LabDatabase) -> Callable[..., dict[str, int]]:
+    """Create old tables in ``lab_database``: ``old_layout(setup, codenames, engine)`` returns the codenames' ids."""
+    return lab_database.create_old_layout
+
+
+@pytest.fixture
+def relay() -> Iterator[Callable[[str, int], Relay]]:
+    """Start relays for one test: ``relay(host, port)``."""
+    with ExitStack() as stack:
+        yield lambda host, port: stack.enter_context(Relay(host, port))
