@@ -10,8 +10,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.servers.lab import LabDatabase, lab_database_on
+from PyExpLabSys import settings
+from tests.servers.lab import LabDatabase, create_lab_database
 from tests.servers.mariadb import MariaDB
+from tests.servers.odbc import OdbcSources
 from tests.servers.relay import Relay
 
 THREADS_END_WITHIN_S = 5.0
@@ -50,6 +52,9 @@ def settings_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         monkeypatch.setenv(variable, str(home / folder))
     for variable in [name for name in os.environ if name.upper().startswith("PYEXPLABSYS_")]:
         monkeypatch.delenv(variable)
+    settings.Settings().reset()
+    # Set to what it is, so that what a test assigns is taken back.
+    monkeypatch.setattr(settings, "USERSETTINGS_PATH", settings.USERSETTINGS_PATH)
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +74,9 @@ def start_mariadb() -> Iterator[Callable[..., MariaDB]]:
 @pytest.fixture
 def lab_database(mariadb: MariaDB) -> Iterator[LabDatabase]:
     """A fresh, empty database on the shared server."""
-    with lab_database_on(mariadb) as database:
-        yield database
+    database = create_lab_database(mariadb)
+    yield database
+    database.drop()
 
 
 @pytest.fixture
@@ -84,3 +90,19 @@ def relay() -> Iterator[Callable[[str, int], Relay]]:
     """Start relays for one test: ``relay(host, port)``."""
     with ExitStack() as stack:
         yield lambda host, port: stack.enter_context(Relay(host, port))
+
+
+@pytest.fixture
+def odbc_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OdbcSources:
+    """ODBC data sources of this test: ``odbc_sources.add(host, port, database)`` returns a new DSN."""
+    sources = OdbcSources(tmp_path / "odbc")
+    for name, value in sources.environment.items():
+        monkeypatch.setenv(name, value)
+    return sources
+
+
+@pytest.fixture
+def odbc_dsn(odbc_sources: OdbcSources, lab_database: LabDatabase) -> str:
+    """The name of an ODBC data source that leads to ``lab_database``, account included as in labs."""
+    lab = lab_database
+    return odbc_sources.add(lab.host, lab.port, lab.name, lab.username, lab.password)

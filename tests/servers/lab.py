@@ -1,8 +1,7 @@
 """A lab's database on a test server: fresh, with the account that labs use for trying things out."""
 
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,15 +70,16 @@ class LabDatabase:
             self.sql("INSERT INTO dateplots_descriptions (id, codename) VALUES (%s, %s)", (codename_id, codename))
         return ids
 
+    def drop(self) -> None:
+        """Drop this database; connections that a test left open end, for DROP would wait for their locks."""
+        self.server.sql(f"KILL USER `{self.username}`@`{self.host}`")
+        self.server.sql(f"DROP DATABASE `{self.name}`")
 
-@contextmanager
-def lab_database_on(server: MariaDB) -> Iterator[LabDatabase]:
-    """Give a fresh database on a server, and the account ``dummy`` with all rights on it and on nothing else."""
+
+def create_lab_database(server: MariaDB) -> LabDatabase:
+    """Create an empty database on a server, and the account ``dummy`` with all rights on it and on nothing else."""
     name = f"lab_{secrets.token_hex(4)}"
     server.sql(f"CREATE DATABASE `{name}`")
     server.sql(f"CREATE OR REPLACE USER `{USERNAME}`@`{server.host}` IDENTIFIED BY '{PASSWORD}'")
     server.sql(f"GRANT ALL ON `{name}`.* TO `{USERNAME}`@`{server.host}`")
-    yield LabDatabase(server=server, name=name, host=server.host, port=server.port)
-    # A connection that a test left open may hold locks, for which DROP would wait.
-    server.sql(f"KILL USER `{USERNAME}`@`{server.host}`")
-    server.sql(f"DROP DATABASE `{name}`")
+    return LabDatabase(server=server, name=name, host=server.host, port=server.port)

@@ -6,6 +6,7 @@ import getpass
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +21,8 @@ from tests.servers.ports import LOOPBACK, free_port
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0
 POLL_S = 0.05
+CONNECT_TIMEOUT_S = 10.0
+STATEMENT_TIMEOUT_S = 60.0
 LOG_TAIL_LINES = 40
 # /var/tmp is on a disk by convention, /tmp often in memory; and these paths are short: a socket's may have 107 bytes.
 BASE_FOLDER = os.environ.get("TMPDIR", "/var/tmp")
@@ -171,15 +174,7 @@ class MariaDB:
         self, text: str, database: str | None = None, parameters: Sequence[object] | None = None
     ) -> list[tuple[Any, ...]]:
         """Run one statement as the server's root on a new connection, commit it, and return its rows."""
-        with pymysql.connect(
-            unix_socket=str(self.socket_path),
-            user=getpass.getuser(),
-            database=database,
-            autocommit=True,
-            connect_timeout=10,
-            charset="utf8mb4",
-        ) as connection:
-            cursor = connection.cursor()
+        with self._connect(database) as connection, connection.cursor() as cursor:
             cursor.execute(text, parameters)
             return list(cursor.fetchall())
 
@@ -228,10 +223,30 @@ class MariaDB:
             raise ServerFailure("this server does not run: start() it first")
         return self._process
 
+    def _connect(self, database: str | None) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+        connection = pymysql.connect(
+            user=getpass.getuser(),
+            database=database,
+            autocommit=True,
+            charset="utf8mb4",
+            read_timeout=STATEMENT_TIMEOUT_S,
+            defer_connect=True,
+        )
+        # Given a path, pymysql leaves its socket open when nobody listens there.
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(CONNECT_TIMEOUT_S)
+            sock.connect(str(self.socket_path))
+        except OSError:
+            sock.close()
+            raise
+        connection.connect(sock)
+        return connection
+
     def _answers(self) -> bool:
         try:
             self.sql("SELECT 1")
-        except pymysql.err.OperationalError:
+        except (OSError, pymysql.err.OperationalError):
             return False
         return True
 
