@@ -24,7 +24,7 @@ class Codename:
 
 
 def translate(connection: Connection, codename: str) -> int:
-    """Return the id of a codename.
+    """Return the id of a codename, for writing.
 
     What equals what is the column's business: in old tables upper and lower case are the same.
     Like every query this leaves a transaction open, which the caller ends. An SQLite file registers a
@@ -33,18 +33,22 @@ def translate(connection: Connection, codename: str) -> int:
     Raises:
         CodenameError: There is not exactly one row for it.
     """
-    ids = _ids(connection, codename)
-    if not ids and connection.dialect == "sqlite":
+    if connection.dialect == "sqlite" and not _ids(connection, codename):
         _check_codename(codename)
         # Another process may do the same at the same moment; the unique key lets one of them in.
         connection.execute(f"INSERT OR IGNORE INTO {DESCRIPTIONS} (codename, description) VALUES (?, '')", (codename,))
         connection.commit()
-        ids = _ids(connection, codename)
-    if len(ids) == 1:
-        return ids[0]
-    raise CodenameError(
-        f"Measurement code name '{codename}' does not have exactly one entry in {DESCRIPTIONS}{_advice(codename, ids)}"
-    )
+    return _single(codename, _ids(connection, codename))
+
+
+def find(connection: Connection, codename: str) -> Codename:
+    """Return the row of a codename, for reading: nothing is ever registered.
+
+    Raises:
+        CodenameError: There is not exactly one row for it.
+    """
+    id_ = _single(codename, _ids(connection, codename))
+    return next(entry for entry in listing(connection) if entry.id == id_)
 
 
 def add(connection: Connection, codename: str, unit: str = "", description: str = "") -> int:
@@ -93,12 +97,6 @@ def listing(connection: Connection) -> list[Codename]:
     return [_entry(*row) if has_unit else _entry_with_unit_inside(*row) for row in rows]
 
 
-def unit_of(connection: Connection, codename: str) -> str:
-    """Return the unit of a codename, empty when nobody said one."""
-    units = [entry.unit for entry in listing(connection) if entry.codename == codename]
-    return units[0] if units else ""
-
-
 def duplicates(connection: Connection) -> dict[str, tuple[int, ...]]:
     """Return the ids of each codename that has more than one row; no script can use such a codename."""
     rows = connection.query(
@@ -109,6 +107,14 @@ def duplicates(connection: Connection) -> dict[str, tuple[int, ...]]:
 
 def _ids(connection: Connection, codename: str) -> list[int]:
     return [int(row[0]) for row in connection.query(f"SELECT id FROM {DESCRIPTIONS} WHERE codename = ?", (codename,))]
+
+
+def _single(codename: str, ids: list[int]) -> int:
+    if len(ids) == 1:
+        return ids[0]
+    raise CodenameError(
+        f"Measurement code name '{codename}' does not have exactly one entry in {DESCRIPTIONS}{_advice(codename, ids)}"
+    )
 
 
 def _advice(codename: str, ids: list[int]) -> str:

@@ -113,6 +113,24 @@ def describe(connection: Connection, table: str) -> TableLayout:
     return layout
 
 
+def indices(connection: Connection, table: str) -> dict[str, tuple[str, ...]]:
+    """Return the columns, in lower case and in order, of each index of a table but those on expressions."""
+    if connection.dialect == "sqlite":
+        sql = (
+            "SELECT list.name, lower(info.name) FROM pragma_index_list(?) AS list, pragma_index_info(list.name) AS info "
+            "WHERE info.name IS NOT NULL ORDER BY list.seq, info.seqno"
+        )
+    else:
+        sql = (
+            "SELECT index_name, LOWER(column_name) FROM information_schema.statistics WHERE table_schema = DATABASE() "
+            "AND table_name = ? AND column_name IS NOT NULL ORDER BY index_name, seq_in_index"
+        )
+    found: dict[str, tuple[str, ...]] = {}
+    for name, column in connection.query(sql, (valid_identifier(table),)):
+        found[name] = (*found.get(name, ()), column)
+    return found
+
+
 def setup_of(table: str) -> str:
     """Return the setup that a table belongs to: its name without the prefix; ``NAME`` for a lab's common tables."""
     if table in (DESCRIPTIONS, LEDGER):
