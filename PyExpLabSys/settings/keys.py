@@ -178,14 +178,19 @@ KEYS: tuple[Key, ...] = (
 BY_NAME = {key.name: key for key in KEYS}
 
 
-def find(name: str, where: str = "settings") -> Key:
+def find(name: str) -> Key:
     """Return a key by its name.
 
     Raises:
-        UnknownSettingError: There is none of that name; the message begins with ``where`` and tells the closest one.
+        UnknownSettingError: There is none of that name; the message tells the closest one.
     """
-    if name in BY_NAME:
-        return BY_NAME[name]
+    if name not in BY_NAME:
+        raise UnknownSettingError(unknown(name))
+    return BY_NAME[name]
+
+
+def unknown(name: str) -> str:
+    """Return what to tell somebody who used a key that does not exist."""
     close = difflib.get_close_matches(name, BY_NAME, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise UnknownSettingError(f"{where}: there is no setting {name!r}; {hint}Known settings: {', '.join(BY_NAME)}")
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return f"there is no setting {name!r}. {hint}Known settings: {', '.join(BY_NAME)}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PyExpLabSys.errors import SettingsError
-from PyExpLabSys.settings.keys import TYPES, Key, find
+from PyExpLabSys.settings.keys import BY_NAME, TYPES, Key, unknown
 
 if TYPE_CHECKING:
     import yaml
@@ -27,8 +27,10 @@ def parse_user_settings(text: str, path: Path) -> dict[str, Any]:
     """
     node, line = _compose(text)
     if line:
+        slip = _KEY.match((text.splitlines()[line - 1 : line] or [""])[0].lstrip())
+        at = f" at {slip[0]}" if slip and slip[0] in BY_NAME else ""
         raise SettingsError(
-            f"{path}, line {line}: not valid YAML. Write one 'key: value' on each line, "
+            f"{path}, line {line}: not valid YAML{at}. Write one 'key: value' on each line, "
             "and quotes around a value with any of : # & * ! % @ ` ' \" [ ] { } , > |"
         )
     if node is None or node.tag == _NULL:
@@ -42,7 +44,9 @@ def parse_user_settings(text: str, path: Path) -> dict[str, Any]:
             not _is(key_node, "scalar") or _KEY.fullmatch(key_node.value) is None
         ):  # not shown: it may be a slip of a value
             raise SettingsError(f"{where}: expected 'key: value'")
-        key = find(key_node.value, where)
+        if key_node.value not in BY_NAME:
+            raise SettingsError(f"{where}: {unknown(key_node.value)}")
+        key = BY_NAME[key_node.value]
         if key.name in values:
             raise SettingsError(f"{where}: {key.name} is set a second time; keep one of the lines")
         values[key.name] = key.convert(_plain(value_node, key, path), f"{path}, line {_line(value_node)}")
