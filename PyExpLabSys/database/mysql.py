@@ -1,6 +1,5 @@
 """The direct connection to a MySQL or MariaDB server, over pymysql."""
 
-import logging
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,6 @@ from PyExpLabSys.database.server_errors import mysql_error
 from PyExpLabSys.database.target import DatabaseTarget, host_text
 from PyExpLabSys.errors import DatabaseError, DatabaseMisconfigured, DatabaseUnavailable
 
-LOGGER = logging.getLogger(__name__)
 _CERTIFICATE_NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 
 
@@ -64,22 +62,23 @@ class MySQLConnection(ServerConnection):
 
         A statement without parameters is sent as it is, whatever characters it holds.
         """
-        bound = finite(parameters)
+        statement = _statement(sql, parameters)
         with self._guard.talking(), self._driver(), self._raw.cursor() as cursor:
-            return _execute(cursor, sql, bound)
+            return int(cursor.execute(*statement))
 
     def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement once for each row of parameters; plain ``INSERT ... VALUES (?, ?)`` are sent together."""
         bound = [finite(row) for row in rows]
         if bound:
+            translated = format_style(sql, len(bound[0]))
             with self._guard.talking(), self._driver(), self._raw.cursor() as cursor:
-                cursor.executemany(format_style(sql, len(bound[0])), bound)
+                cursor.executemany(translated, bound)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows of the answer to a query."""
-        bound = finite(parameters)
+        statement = _statement(sql, parameters)
         with self._guard.talking(), self._driver(), self._raw.cursor() as cursor:
-            _execute(cursor, sql, bound)
+            cursor.execute(*statement)
             return list(cursor.fetchall())
 
     def stream(self, sql: str, parameters: Sequence[object] = (), chunk_rows: int = 10_000) -> Iterator[list[Row]]:
@@ -87,11 +86,11 @@ class MySQLConnection(ServerConnection):
 
         Closing the iterator early reads the rest of the answer and throws it away.
         """
-        bound = finite(parameters)
+        statement = _statement(sql, parameters)
         with self._guard.talking():
             with self._driver():
                 cursor = self._raw.cursor(SSCursor)
-                _execute(cursor, sql, bound)
+                cursor.execute(*statement)
             try:
                 while rows := self._fetch(cursor, chunk_rows):
                     yield rows
@@ -144,8 +143,9 @@ class MySQLConnection(ServerConnection):
             raise
 
 
-def _execute(cursor: Any, sql: str, bound: tuple[object, ...]) -> int:
-    return int(cursor.execute(format_style(sql, len(bound)), bound) if bound else cursor.execute(sql))
+def _statement(sql: str, parameters: Sequence[object]) -> tuple[str, tuple[object, ...] | None]:
+    """Return what pymysql's ``execute`` takes; without parameters the SQL as it is, which may be megabytes."""
+    return (format_style(sql, len(parameters)), finite(parameters)) if parameters else (sql, None)
 
 
 def _open(server: str, target: DatabaseTarget, host: str, port: int) -> "pymysql.Connection[Any]":

@@ -26,18 +26,14 @@ def connect(target: DatabaseTarget) -> Connection:
 
         return SQLiteConnection(target.sqlite_path, target.statement_timeout_s)
     if target.dsn is not None and _odbc_is_meant(target, target.dsn):
-        from PyExpLabSys.database.odbc import ODBCConnection
-
-        return ODBCConnection(target)
+        return _connect_through_odbc(target)
     return _connect_directly(target)
 
 
 def _odbc_is_meant(target: DatabaseTarget, dsn: str) -> bool:
     if sys.platform == "win32":
         return True
-    from PyExpLabSys.database.odbc import is_configured
-
-    if is_configured(dsn):
+    if _is_configured(dsn):
         return True
     if not target.hosts:
         raise DatabaseMisconfigured(
@@ -48,6 +44,24 @@ def _odbc_is_meant(target: DatabaseTarget, dsn: str) -> bool:
         _direct_instead.add(dsn)
         LOGGER.warning("ODBC data source %s is not configured here: connecting directly to %s", dsn, target.hosts[0][0])
     return False
+
+
+def _is_configured(dsn: str) -> bool:
+    try:
+        from PyExpLabSys.database.odbc import is_configured
+    except ImportError:  # without pyodbc, or without the driver manager that it loads
+        return False
+    return is_configured(dsn)
+
+
+def _connect_through_odbc(target: DatabaseTarget) -> Connection:
+    try:
+        from PyExpLabSys.database.odbc import ODBCConnection
+    except ImportError as error:
+        raise DatabaseMisconfigured(
+            f"{target.name} needs pyodbc ({error}); install it with: pip install PyExpLabSys[odbc]"
+        ) from error
+    return ODBCConnection(target)
 
 
 def _connect_directly(target: DatabaseTarget) -> Connection:

@@ -49,3 +49,8 @@ def format_style(sql: str, count: int) -> str:
     if found != count:
         raise ValueError(f"{count} parameters for {found} placeholders in: {sql[:200]}")
     return translated
+
+
+def check_count(sql: str, count: int) -> None:
+    """Raise ValueError unless the SQL has that many ``?`` placeholders."""
+    format_style(sql, count)

@@ -53,6 +53,12 @@ class ServerConnection(Connection):
         self.client_address = str(address or "")
         self.rollback()
 
+    def end(self, other: Connection) -> bool:
+        """End another connection of this account on the server, as :meth:`kill` does; False for this one itself."""
+        return isinstance(other, ServerConnection) and other is not self and self.kill(
+            other.connection_id, other.client_address
+        )
+
     def kill(self, connection_id: int, client_address: str) -> bool:
         """End a forgotten connection of the same account on the same server, and return whether it is gone.
 

@@ -160,7 +160,7 @@ SQLITE_CODES: Mapping[int, type[DatabaseError]] = {
     sqlite3.SQLITE_RANGE: RowsRejected,
     # All others: BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, PROTOCOL, SCHEMA, ...
 }
-_ODBC_NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
+_ODBC_NATIVE = re.compile(r" ?\((-?\d+)\) \(SQL\w+\)")
 
 
 def is_known(code: int | None) -> bool:
@@ -188,7 +188,8 @@ def odbc_error(server: str, error: Exception) -> DatabaseError:
     sqlstate = str(error.args[0]) if error.args else ""
     message = str(error.args[-1]) if error.args else repr(error)
     native = _ODBC_NATIVE.search(message)
-    return mysql_error(server, int(native[1]) if native and int(native[1]) else None, message, sqlstate)
+    code = int(native[1]) if native else 0  # 0: the driver manager's own errors
+    return mysql_error(server, code or None, _ODBC_NATIVE.sub("", message), sqlstate)
 
 
 def sqlite_error(server: str, error: sqlite3.Error) -> DatabaseError:

@@ -48,6 +48,8 @@ class SQLiteConnection(Connection):
         try:
             with _translated(self.server):
                 self._raw.execute("PRAGMA journal_mode = WAL")
+                # FULL: a commit survives power loss. NORMAL may lose the last ones, and is no faster with batches: 200
+                # commits of 5000 rows took 10.8 to 13.0 s with FULL and 10.4 to 12.0 s with NORMAL.
                 self._raw.execute("PRAGMA synchronous = FULL")
         except BaseException:
             self.abandon()
