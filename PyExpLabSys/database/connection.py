@@ -22,10 +22,12 @@ class Connection(ABC):
     Attributes:
         dialect: ``mysql`` (also MariaDB, also through ODBC) or ``sqlite``.
         server: Where it leads, for messages; never holds a password.
+        max_statement_bytes: The longest statement that the server takes.
     """
 
     dialect: Dialect
     server: str
+    max_statement_bytes: int
 
     @property
     @abstractmethod
@@ -66,6 +68,15 @@ class Connection(ABC):
     @abstractmethod
     def abandon(self) -> None:
         """Close without talking to the server: at once, never raises, whatever the server is doing."""
+
+    def end(self, other: "Connection") -> bool:
+        """End what another connection of this account, given up here, may still be doing on the server.
+
+        Returns:
+            Whether it is certain that nothing of it will be carried out any more.
+        """
+        # Where there is no server, nothing goes on after the connection is closed.
+        return other is not self
 
     def __enter__(self) -> "Connection":
         return self

@@ -17,7 +17,7 @@ LEDGER = "logger_progress"
 
 IDENTIFIER = re.compile(r"[0-9a-zA-Z_$]{1,64}")
 TRANSACTIONAL_ENGINES = frozenset({"innodb", "xtradb", "ndbcluster", "rocksdb", "sqlite"})
-SQLITE_TIME_DIGITS = 6
+TIME_DIGITS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,21 +113,22 @@ def describe(connection: Connection, table: str) -> TableLayout:
     return layout
 
 
-def indices(connection: Connection, table: str) -> dict[str, tuple[str, ...]]:
-    """Return the columns, in lower case and in order, of each index of a table but those on expressions."""
+def indices(connection: Connection, table: str, *, unique: bool = False) -> dict[str, tuple[str, ...]]:
+    """Return the columns, in lower case and in order, of each index of a table; with ``unique`` only of unique ones."""
     if connection.dialect == "sqlite":
         sql = (
-            "SELECT list.name, lower(info.name) FROM pragma_index_list(?) AS list, pragma_index_info(list.name) AS info "
-            "WHERE info.name IS NOT NULL ORDER BY list.seq, info.seqno"
+            'SELECT list.name, lower(info.name), list."unique" FROM pragma_index_list(?) AS list, '
+            "pragma_index_info(list.name) AS info ORDER BY list.seq, info.seqno"
         )
     else:
         sql = (
-            "SELECT index_name, LOWER(column_name) FROM information_schema.statistics WHERE table_schema = DATABASE() "
-            "AND table_name = ? AND column_name IS NOT NULL ORDER BY index_name, seq_in_index"
+            "SELECT index_name, LOWER(column_name), 1 - non_unique FROM information_schema.statistics "
+            "WHERE table_schema = DATABASE() AND table_name = ? ORDER BY index_name, seq_in_index"
         )
     found: dict[str, tuple[str, ...]] = {}
-    for name, column in connection.query(sql, (valid_identifier(table),)):
-        found[name] = (*found.get(name, ()), column)
+    for name, column, is_unique in connection.query(sql, (valid_identifier(table),)):
+        if is_unique or not unique:
+            found[name] = (*found.get(name, ()), column or "")  # no name: an index on an expression
     return found
 
 
@@ -172,7 +173,7 @@ def _describe_sqlite(connection: Connection, table: str) -> TableLayout | None:
     return TableLayout(
         table=table,
         engine="sqlite",
-        time_digits=SQLITE_TIME_DIGITS if "time" in columns else 0,
+        time_digits=TIME_DIGITS if "time" in columns else 0,
         value_nullable=_value_nullable({name: not not_null for name, _, not_null, _ in rows}),
         id_type=columns.get("id", ""),
         columns=columns,

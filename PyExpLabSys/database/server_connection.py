@@ -55,8 +55,10 @@ class ServerConnection(Connection):
 
     def end(self, other: Connection) -> bool:
         """End another connection of this account on the server, as :meth:`kill` does; False for this one itself."""
-        return isinstance(other, ServerConnection) and other is not self and self.kill(
-            other.connection_id, other.client_address
+        return (
+            isinstance(other, ServerConnection)
+            and other is not self
+            and self.kill(other.connection_id, other.client_address)
         )
 
     def kill(self, connection_id: int, client_address: str) -> bool:

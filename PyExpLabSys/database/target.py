@@ -1,14 +1,13 @@
 """Where the database is: from arguments and settings to one value that :func:`~.opening.connect` takes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from PyExpLabSys.errors import SettingsError
-from PyExpLabSys.settings import Settings
+from PyExpLabSys.settings import Settings, parse_hosts
 
-MYSQL_PORT = 3306
 SQLITE_PREFIX = "sqlite:///"
 
 
@@ -63,18 +62,6 @@ def host_text(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def parse_hosts(value: str | Iterable[str], port: int = MYSQL_PORT) -> tuple[tuple[str, int], ...]:
-    """Return name and port of each host in ``name``, ``name:port``, ``[ipv6]:port``, or in a list of these.
-
-    Commas in a text separate hosts too.
-
-    Raises:
-        ValueError: one of them is none of these.
-    """
-    entries = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(_parse_host(entry.strip(), port) for entry in entries)
-
-
 def target_from_settings(
     *,
     username: str | None = None,
@@ -95,20 +82,20 @@ def target_from_settings(
     if settings is None:
         settings = Settings()
     timeouts: _Timeouts = {
-        "connect_timeout_s": _seconds(settings, "sql_connect_timeout", DatabaseTarget.connect_timeout_s),
-        "statement_timeout_s": _seconds(settings, "sql_statement_timeout", DatabaseTarget.statement_timeout_s),
+        "connect_timeout_s": settings.get("sql_connect_timeout"),
+        "statement_timeout_s": settings.get("sql_statement_timeout"),
     }
     url = settings.get("sql_url")
     if url and host is None and dsn is None:
         return DatabaseTarget(sqlite_path=_sqlite_path(str(url)), **timeouts)
     hosts = host if host is not None else settings.get("sql_server_host")
-    default_port = port if port is not None else int(settings.get("sql_server_port") or MYSQL_PORT)
     if not hosts and dsn is None:
         raise _missing("sql_server_host", "the database server")
     try:
-        parsed = parse_hosts(hosts, default_port) if hosts else ()
+        parsed = parse_hosts(hosts, port or settings.get("sql_server_port")) if hosts else ()
     except ValueError as error:
-        raise SettingsError(f"sql_server_host: {error}") from error
+        raise SettingsError(f"the database server (argument host, or sql_server_host): {error}") from error
+    ssl_ca = settings.get("sql_ssl_ca")
     database = database if database is not None else settings.get("sql_database")
     username = username if username is not None else settings.get("sql_username")
     password = password if password is not None else settings.get("sql_password")
@@ -121,26 +108,10 @@ def target_from_settings(
         database=database or "",
         username=username or "",
         password=password or "",
-        ssl_ca=settings.get("sql_ssl_ca") or None,
+        ssl_ca=None if ssl_ca is None else str(ssl_ca),
         dsn=dsn,
         **timeouts,
     )
-
-
-def _parse_host(entry: str, port: int) -> tuple[str, int]:
-    name, number = entry, str(port)
-    if entry.startswith("["):
-        name, bracket, rest = entry[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{entry!r} is not a host; an IPv6 address with a port is written [address]:port")
-        number = rest[1:] if rest else number
-    elif entry.count(":") == 1:
-        name, number = entry.split(":")
-    if not name or any(character.isspace() or character in "/@" for character in name):
-        raise ValueError(f"{entry!r} is not a host; write name, name:port or [IPv6 address]:port")
-    if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
-        raise ValueError(f"{entry!r} has no valid port (1 to 65535)")
-    return name, int(number)
 
 
 def _sqlite_path(url: str) -> Path:
@@ -151,17 +122,6 @@ def _sqlite_path(url: str) -> Path:
             "or sqlite:////folder/file.db. For a server set sql_server_host and sql_database instead"
         )
     return Path(path).expanduser()
-
-
-def _seconds(settings: Settings, key: str, default: float) -> float:
-    value: Any = settings.get(key, default)
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = 0.0
-    if not 0.0 < seconds < 1e6:
-        raise SettingsError(f"{key} is {value!r}; it must be a number of seconds above 0")
-    return seconds
 
 
 def _missing(key: str, what: str) -> SettingsError:
