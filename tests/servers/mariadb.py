@@ -1,9 +1,8 @@
 """A private MariaDB server: on a free port of 127.0.0.1, with data of its own, gone afterwards."""
 
-import atexit
 import functools
-import getpass
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -17,6 +16,7 @@ from typing import Any
 import pymysql
 
 from tests.servers.ports import LOOPBACK, free_port
+from tests.servers.work_folder import PID_FILE, work_folder
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0
@@ -24,8 +24,6 @@ POLL_S = 0.05
 CONNECT_TIMEOUT_S = 10.0
 STATEMENT_TIMEOUT_S = 60.0
 LOG_TAIL_LINES = 40
-# /var/tmp is on a disk by convention, /tmp often in memory; and these paths are short: a socket's may have 107 bytes.
-BASE_FOLDER = os.environ.get("TMPDIR", "/var/tmp")
 # Debian keeps servers in /usr/sbin, which is not in an ordinary user's path.
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 # Both the template and the servers; another size of the log would be written anew at each start.
@@ -56,10 +54,10 @@ def program(name: str) -> str:
 
 @functools.cache
 def template_folder() -> Path:
-    """Return a freshly installed data folder, made once a process (it takes seconds) and removed at its end."""
+    """Return a freshly installed data folder, made once a process (it takes a second or more)."""
     install = program("mariadb-install-db")
-    folder = Path(tempfile.mkdtemp(prefix="mdb-template-", dir=BASE_FOLDER))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = work_folder() / "template"
+    folder.mkdir()
     data_folder = folder / "data"
     command = [
         install,
@@ -70,7 +68,7 @@ def template_folder() -> Path:
         "--skip-name-resolve",
         # Root is the user who runs the tests, known by the Unix socket: no password, and nothing for others on TCP.
         "--auth-root-authentication-method=socket",
-        f"--auth-root-socket-user={getpass.getuser()}",
+        f"--auth-root-socket-user={_system_user()}",
         *COMMON_OPTIONS,
         *_as_root(),
     ]
@@ -78,6 +76,11 @@ def template_folder() -> Path:
     if result.returncode != 0 or not (data_folder / "mysql").is_dir():
         raise ServerFailure(f"mariadb-install-db ended with {result.returncode}:\n{result.stdout}\n{result.stderr}")
     return data_folder
+
+
+def _system_user() -> str:
+    """Return the name of the user who runs this; environment variables may say otherwise under sudo."""
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def _as_root() -> list[str]:
@@ -107,7 +110,7 @@ class MariaDB:
         self._environment = dict(environment or {})
         self._mariadbd = program("mariadbd")
         template = template_folder()
-        self.folder = Path(tempfile.mkdtemp(prefix="mdb-", dir=BASE_FOLDER))
+        self.folder = Path(tempfile.mkdtemp(dir=work_folder()))
         self.socket_path = self.folder / "s"
         self.log_path = self.folder / "error.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -135,6 +138,7 @@ class MariaDB:
             stderr=subprocess.DEVNULL,
             process_group=0,
         )
+        (self.folder / PID_FILE).write_text(str(self._process.pid))
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             if self._ends_within(POLL_S):
@@ -148,13 +152,13 @@ class MariaDB:
         self.resume()
         if not self._ends_within(STOP_TIMEOUT_S):
             self._fail(f"mariadbd did not end within {STOP_TIMEOUT_S} s of SIGTERM")
-        self._process = None
+        self._forget_process()
 
     def kill(self) -> None:
         """End the server as a power cut would (SIGKILL) and wait until its process is gone."""
         self._running().kill()
         self._running().wait(STOP_TIMEOUT_S)
-        self._process = None
+        self._forget_process()
 
     def restart(self) -> None:
         """Stop the server if it runs, and start it with the same port and data."""
@@ -163,8 +167,10 @@ class MariaDB:
         self.start()
 
     def pause(self) -> None:
-        """Freeze the server (SIGSTOP): connections stay open, nothing is answered."""
+        """Freeze the server (SIGSTOP): connections stay open, nothing is answered; returns once it is frozen."""
         self._running().send_signal(signal.SIGSTOP)
+        # Until this returns, its threads may still answer. The status is left for others to collect.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a paused server go on (SIGCONT)."""
@@ -225,7 +231,7 @@ class MariaDB:
 
     def _connect(self, database: str | None) -> "pymysql.Connection[pymysql.cursors.Cursor]":
         connection = pymysql.connect(
-            user=getpass.getuser(),
+            user=_system_user(),
             database=database,
             autocommit=True,
             charset="utf8mb4",
@@ -249,6 +255,10 @@ class MariaDB:
         except (OSError, pymysql.err.OperationalError):
             return False
         return True
+
+    def _forget_process(self) -> None:
+        (self.folder / PID_FILE).unlink()
+        self._process = None
 
     def _ends_within(self, seconds: float) -> bool:
         try:

@@ -37,10 +37,8 @@ class OdbcSources:
         (folder / "odbcinst.ini").touch()
         self.environment = {"ODBCINI": str(self._ini), "ODBCSYSINI": str(folder)}
 
-    def add(
-        self, host: str, port: int, database: str, username: str | None = None, password: str | None = None
-    ) -> str:
-        """Add a data source for a MariaDB server and return its name; without an account, one must come with UID and PWD."""
+    def add(self, host: str, port: int, database: str, username: str | None = None, password: str | None = None) -> str:
+        """Add a data source for a MariaDB server and return its name; without an account, UID and PWD must be given."""
         name = f"lab-{secrets.token_hex(4)}"
         keys = {
             "Driver": driver_library(),

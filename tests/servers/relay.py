@@ -49,6 +49,7 @@ class Relay:
         self._n_accepted = 0
         self._listening = True
         self._closing = False
+        self._round = threading.Condition()
         self._requests: deque[Callable[[], None]] = deque()
         self._listener = bind_free_port()
         self.port: int = self._listener.getsockname()[1]
@@ -73,6 +74,13 @@ class Relay:
     def passed(self) -> dict[Direction, int]:
         """Bytes delivered so far in each direction."""
         return self._do(self._faults.passed.copy)
+
+    def wait_open_connections(self, n_connections: int, timeout: float) -> bool:
+        """Return True once so many connections are open; TimeoutError if that is not so within the time, in s."""
+        with self._round:
+            if not self._round.wait_for(lambda: len(self._links) == n_connections, timeout):
+                raise TimeoutError(f"{len(self._links)} connections are open, not {n_connections}, after {timeout} s")
+        return True
 
     def cut(self) -> None:
         """Reset all connections on both sides, held ones too, and refuse new ones until :meth:`mend`."""
@@ -162,7 +170,9 @@ class Relay:
                 now = time.monotonic()
                 for link in self._links:
                     link.move(self._faults, now)
-                self._links = [link for link in self._links if not link.closed]
+                with self._round:
+                    self._links = [link for link in self._links if not link.closed]
+                    self._round.notify_all()
                 if self._requests:
                     self._requests.popleft()()
                 else:
@@ -174,7 +184,7 @@ class Relay:
         for _ in range(BACKLOG):
             try:
                 client, _address = self._listener.accept()
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionAbortedError):
                 return
             self._n_accepted += 1
             self._links.append(Link(client, self._target))

@@ -46,7 +46,9 @@ def test_without_an_account_in_the_dsn_the_one_given_counts(
 
 def test_a_process_that_a_test_starts_finds_the_dsn(odbc_dsn: str, lab_database: LabDatabase) -> None:
     script = "import pyodbc, sys; print(pyodbc.connect('DSN=' + sys.argv[1]).execute('SELECT DATABASE()').fetchval())"
-    run = subprocess.run([sys.executable, "-c", script, odbc_dsn], capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", script, odbc_dsn], capture_output=True, text=True, timeout=60, check=True
+    )
     assert run.stdout.strip() == lab_database.name
 
 
