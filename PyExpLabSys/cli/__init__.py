@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``pyexplabsys`` with these arguments, or those of the process, and return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        import typer  # noqa: PLC0415 (an extra)
+        import typer
     except ModuleNotFoundError:
         return _fail("the command line needs the extra 'cli': pip install 'PyExpLabSys[cli]'", EXIT_USAGE)
     logging.basicConfig(format="%(levelname)s: %(message)s")
@@ -80,7 +80,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _build(names: Sequence[str]) -> "typer.Typer":
-    import typer  # noqa: PLC0415 (an extra)
+    import typer
 
     app = typer.Typer(
         help="From laboratory instruments to the lab's database.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -94,7 +94,7 @@ def _build(names: Sequence[str]) -> "typer.Typer":
             bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
         ] = False,
     ) -> None:
-        logging.getLogger("PyExpLabSys").setLevel(logging.DEBUG if debug else logging.WARNING)
+        logging.getLogger("PyExpLabSys").setLevel(logging.DEBUG if debug else logging.NOTSET)
 
     for name in names:
         module = importlib.import_module(f"{__name__}.{name}")
@@ -107,7 +107,7 @@ def _build(names: Sequence[str]) -> "typer.Typer":
 
 
 def _show_version(wanted: bool) -> None:
-    import typer  # noqa: PLC0415 (an extra)
+    import typer
 
     if wanted:
         print(f"PyExpLabSys {__version__}")
@@ -132,4 +132,4 @@ def _fail_call(error: Any) -> int:
         return EXIT_USAGE
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "pyexplabsys"
-    return _fail(f"{message.rstrip()} See: {command} --help", int(error.exit_code))
+    return _fail(f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {command} --help", int(error.exit_code))

@@ -154,7 +154,7 @@ def _password(dialogue: _Dialogue, password_stdin: bool) -> str:
 
 def _sqlite_url(dialogue: _Dialogue, path: Path | None) -> str:
     if path is None:
-        from platformdirs import user_data_path  # noqa: PLC0415 (needed only here)
+        from platformdirs import user_data_path
 
         default = user_data_path("PyExpLabSys", appauthor=False) / "cinfdata.db"
         path = Path(dialogue.ask("File of the database", "--sqlite", str(default)))

@@ -32,7 +32,7 @@ LOGGER = logging.getLogger(__name__)
 
 def _platform_path() -> Path:
     if sys.platform == "win32":
-        from platformdirs import user_config_path  # noqa: PLC0415 (needed on this one platform)
+        from platformdirs import user_config_path
 
         folder = user_config_path("PyExpLabSys", appauthor=False)
     else:

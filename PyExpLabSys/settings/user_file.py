@@ -58,7 +58,7 @@ def _compose(text: str) -> tuple["yaml.Node | None", int]:
 
     The parser's own errors quote the text, so they end here: there may be a password in it.
     """
-    import yaml  # noqa: PLC0415 (a computer without this file does not pay for it)
+    import yaml
 
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
