@@ -56,7 +56,7 @@ class Points:
 
     def to_dataframe(self) -> "pd.DataFrame":
         """Return a column of values named after the codename, over an index of UTC times; ``attrs`` has the unit."""
-        import pandas as pd  # noqa: PLC0415 (an extra)
+        import pandas as pd
 
         # Through whole microseconds: pandas turns float seconds into nanoseconds that are not there.
         index = pd.DatetimeIndex(pd.to_datetime(microseconds_of(self.times), unit="us", utc=True), name="time")
@@ -112,9 +112,9 @@ class Reader:
             CodenameError: The codename does not have exactly one entry.
             ValueError: A bound is not a moment, or has no time zone; or the end is before the start.
         """
-        import numpy as np  # noqa: PLC0415 (loggers import this package without numpy)
+        import numpy as np
 
-        entry = self._find(codename)
+        entry = self.find(codename)
         pages = list(self._pages(entry, start, end, CHUNK_ROWS))
         if len(pages) == 1:
             return pages[0]
@@ -133,20 +133,20 @@ class Reader:
         """Yield what :meth:`read_points` returns in pieces of at most ``chunk_rows`` points, never an empty one."""
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows must be at least 1, not {chunk_rows}")
-        return self._pages(self._find(codename), start, end, chunk_rows)
+        return self._pages(self.find(codename), start, end, chunk_rows)
 
     def span(self, codename: str, start: Moment | None = None, end: Moment | None = None) -> tuple[float, float]:
         """Return begin and end, in unix s, of what there is to read between two moments; equal when there is nothing.
 
         In an old table these are ends of all its points, since finding those of one codename would mean reading it.
         """
-        first, last = self._span(self._find(codename).id, start, end)
+        first, last = self._span(self.find(codename).id, start, end)
         return first / self._per_second, last / self._per_second
 
     def _pages(
         self, entry: codenames.Codename, start: Moment | None, end: Moment | None, chunk_rows: int
     ) -> Iterator[Points]:
-        import numpy as np  # noqa: PLC0415 (loggers import this package without numpy)
+        import numpy as np
 
         position, last = self._span(entry.id, start, end)
         window: float = FIRST_WINDOW_S * self._per_second
@@ -168,7 +168,12 @@ class Reader:
                 window = max(reached - position, SHORTEST_WINDOW_S * self._per_second)
                 position = reached
 
-    def _find(self, codename: str) -> codenames.Codename:
+    def find(self, codename: str) -> codenames.Codename:
+        """Return the row of a codename.
+
+        Raises:
+            CodenameError: There is not exactly one.
+        """
         try:
             return codenames.find(self._connection, codename)
         finally:
@@ -254,7 +259,7 @@ def read_points(
         table: The table's name.
         target: The database; None: the one of the settings, with the reader's account if there is one.
     """
-    from PyExpLabSys.database.opening import connect  # noqa: PLC0415 (drivers are loaded when used)
+    from PyExpLabSys.database.opening import connect
 
     if (setup is None) == (table is None):
         raise ValueError("give either the setup or the table to read from")
