@@ -117,10 +117,10 @@ class MySQLConnection(ServerConnection):
 
     def abandon(self) -> None:
         """Close without talking to the server, at once; also while a statement waits in another thread."""
-        with suppress(OSError):  # already closed, or never connected
-            # Of the socket below TLS: TLS would want to say goodbye. Wakes a thread that waits for the server.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         self._guard.give_up("it was closed")
+        with suppress(OSError):  # closed by giving up, if nobody was inside
+            # Wakes the thread that waits for the server. Of the socket below TLS, which would want to say goodbye.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _fetch(self, cursor: Any, chunk_rows: int) -> list[Row]:
         with self._driver():

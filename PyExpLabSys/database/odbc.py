@@ -4,7 +4,7 @@ import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 
 import pyodbc
 
@@ -83,7 +83,7 @@ class ODBCConnection(ServerConnection):
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement and return the number of rows that it touched; an UPDATE counts what its WHERE matched."""
         bound = _bound(sql, parameters)
-        with self._guard.talking(), self._driver(), self._raw.cursor() as cursor:
+        with self._guard.talking(), self._driver(), self._cursor() as cursor:
             cursor.execute(sql, *bound)
             return max(0, int(cursor.rowcount))
 
@@ -92,13 +92,13 @@ class ODBCConnection(ServerConnection):
         bound = [finite(row) for row in rows]
         if bound:
             check_count(sql, len(bound[0]))
-            with self._guard.talking(), self._driver(), self._raw.cursor() as cursor:
+            with self._guard.talking(), self._driver(), self._cursor() as cursor:
                 cursor.executemany(sql, bound)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows of the answer to a query."""
         bound = _bound(sql, parameters)
-        with self._guard.talking(), self._driver(), self._raw.cursor() as cursor:
+        with self._guard.talking(), self._driver(), self._cursor() as cursor:
             cursor.execute(sql, *bound)
             return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
@@ -136,6 +136,10 @@ class ODBCConnection(ServerConnection):
     def abandon(self) -> None:
         """Give the connection up at once, from any thread; a thread of its own closes it."""
         self._guard.give_up("it was closed")
+
+    def _cursor(self) -> AbstractContextManager[pyodbc.Cursor]:
+        # Not "with cursor": pyodbc's own context manager commits.
+        return closing(self._raw.cursor())
 
     def _fetch(self, cursor: pyodbc.Cursor, chunk_rows: int) -> list[Row]:
         with self._driver():

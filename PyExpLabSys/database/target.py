@@ -118,8 +118,9 @@ def _sqlite_path(url: str) -> Path:
     path = url.removeprefix(SQLITE_PREFIX)
     if path == url or not path or path == ":memory:":
         raise SettingsError(
-            f"sql_url is {url!r}, but it chooses the embedded database: sqlite:///file.db (below the current folder) "
-            "or sqlite:////folder/file.db. For a server set sql_server_host and sql_database instead"
+            # The value is not shown: a URL of a server may hold a password.
+            "sql_url chooses the embedded database: sqlite:///file.db (below the current folder) or "
+            "sqlite:////folder/file.db. For a server set sql_server_host and sql_database instead"
         )
     return Path(path).expanduser()
 
