@@ -15,9 +15,11 @@ NOT_COPIED = shutil.ignore_patterns(
 )
 
 
-def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str | Path, cwd: Path, env: dict[str, str] | None = None, within_s: float = 120.0
+) -> subprocess.CompletedProcess[str]:
     """Run a command that must succeed; its output stands in the failure."""
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=within_s)
     assert done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 

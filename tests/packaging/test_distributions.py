@@ -1,5 +1,7 @@
 """What is built and what an installation brings."""
 
+import re
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import PyExpLabSys
-from tests.packaging.conftest import ROOT, run
+from tests.packaging.conftest import NOT_COPIED, ROOT, run
 
 Install = Callable[..., Path]
 
@@ -72,3 +74,13 @@ def test_every_way_to_install_brings_a_working_package(
     assert Path(file).with_name("py.typed").is_file()
     assert python("from importlib.util import find_spec as f; print(f('drivers'), f('apps'))") == ["None", "None"]
     assert "demo" in run(programs / "pyexplabsys", "--help", cwd=tmp_path).stdout
+
+
+def test_the_tests_without_servers_pass_against_the_wheel(install: Install, wheel: Path, tmp_path: Path) -> None:
+    python = install(wheel) / "python"
+    for folder in ("tests", "machine_config"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=NOT_COPIED)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    options = ["-m", "not server", "--ignore", "tests/packaging", "-p", "no:cacheprovider", "-q", "--no-header"]
+    done = run(python, "-m", "pytest", *options, cwd=tmp_path, within_s=900.0)
+    assert re.search(r"[1-9][0-9]* passed", done.stdout)
