@@ -33,26 +33,32 @@ class InterruptableThread(threading.Thread):
         super().__init__(name="query", daemon=True)
         self.cursor = cursor
         self.query = query
-        self.result: tuple[tuple[Any, ...], ...] | NoneResponse = NONE_RESPONSE
+        self.result: tuple[Any, ...] | NoneResponse = NONE_RESPONSE
         self.error: Exception | None = None
-        self._given_up = threading.Event()
+        self._deciding = threading.Lock()
+        self._answered = self._given_up = False
 
     def run(self) -> None:
         """Run the query and keep its rows, or its error, for the thread that waits."""
-        try:
-            self.cursor.execute(self.query)
-            rows = () if self.cursor.description is None else tuple(tuple(row) for row in self.cursor.fetchall())
-            if not self._given_up.is_set():
-                self.result = rows
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises is for the caller
-            self.error = error
-        if self._given_up.is_set():
+        rows, failure = self._ask()
+        with self._deciding:
+            self._answered = not self._given_up
+            if self._answered:
+                self.result, self.error = rows, failure
+        if not self._answered:
             with suppress(Exception):  # it may be closed already, or broken: it is given up in any case
                 self.cursor.connection.close()
 
-    def give_up(self) -> None:
-        """Abandon the query: break its connection under it, so that it neither hangs for ever nor comes late."""
-        self._given_up.set()
+    def give_up(self) -> bool:
+        """Abandon the query: break its connection under it, so that it neither hangs for ever nor comes late.
+
+        Returns:
+            Whether it was abandoned; False when the answer has just come after all.
+        """
+        with self._deciding:
+            self._given_up = not self._answered
+        if not self._given_up:
+            return False
         connection = self.cursor.connection
         with suppress(Exception):  # a driver that cannot be interrupted closes when the query comes back
             if hasattr(self.cursor, "cancel"):  # pyodbc
@@ -62,9 +68,22 @@ class InterruptableThread(threading.Thread):
             elif isinstance(sock := getattr(connection, "_sock", None), socket.socket):  # pymysql
                 # Of the socket below TLS, which would want to say goodbye.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        return True
+
+    def _ask(self) -> tuple[tuple[Any, ...] | NoneResponse, Exception | None]:
+        """Return the rows, or the driver's exception."""
+        try:
+            self.cursor.execute(self.query)
+            if self.cursor.description is None:
+                return (), None
+            # A cursor that was made to give dictionaries keeps doing so.
+            rows = (row if isinstance(row, dict) else tuple(row) for row in self.cursor.fetchall())
+            return tuple(rows), None
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises is for the caller
+            return NONE_RESPONSE, error
 
 
-def timeout_query(cursor: Any, query: str, timeout_duration: float = 3) -> tuple[tuple[Any, ...], ...] | NoneResponse:
+def timeout_query(cursor: Any, query: str, timeout_duration: float = 3) -> tuple[Any, ...] | NoneResponse:
     """Run a query and return its rows, or :data:`NONE_RESPONSE` if there was no answer in time.
 
     After a time-out the cursor's connection is closed, and has to be opened anew: whether the statement was or will
@@ -84,8 +103,7 @@ def timeout_query(cursor: Any, query: str, timeout_duration: float = 3) -> tuple
     thread = InterruptableThread(cursor, query)
     thread.start()
     thread.join(timeout_duration)
-    if thread.is_alive():
-        thread.give_up()
+    if thread.is_alive() and thread.give_up():
         return NONE_RESPONSE
     if thread.error is not None:
         raise thread.error
