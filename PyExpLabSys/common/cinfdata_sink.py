@@ -45,7 +45,9 @@ class CinfdataSink(Sink):
     """
 
     def __init__(self, target: "DatabaseTarget", table: str, *, logger_id: str, lasting: bool = False) -> None:
-        self.name = f"{target.name}/{table}"
+        from PyExpLabSys.database.schema import valid_identifier
+
+        self.name = f"{target.name}/{valid_identifier(table)}"
         self.timeout_s = target.statement_timeout_s
         self._target = target
         self._table = table
@@ -53,6 +55,7 @@ class CinfdataSink(Sink):
         self._lasting = lasting
         self._writing: Writing | None = None
         self._layout: TableLayout
+        self._latest_s: float
         self._connection: Connection | None = None
         self._forgotten: deque[Connection] = deque(maxlen=FORGOTTEN_MAX)
         self._end_forgotten = False
@@ -119,7 +122,7 @@ class CinfdataSink(Sink):
         connection = self._connected()
         if self._writing is None:
             self._writing = self._choose_writing(connection)
-        indices, reasons = unstorable(self._layout, batch.times, batch.values)
+        indices, reasons = unstorable(self._layout, batch.times, batch.values, self._latest_s)
         if indices:
             raise PointsRejected(indices, reasons)
         refused = self._writing.store(connection, self._layout, self._rows(connection, batch))
@@ -150,9 +153,11 @@ class CinfdataSink(Sink):
             # Database drivers and numpy are loaded here, by the thread that needs them.
             from PyExpLabSys.database.opening import connect
             from PyExpLabSys.database.schema import describe, quote
+            from PyExpLabSys.database.writing import latest_time
 
             self._connection = connection = connect(self._target)
             self._layout = describe(connection, self._table)
+            self._latest_s = latest_time(connection)
             # Stores nothing, but fails like an INSERT that would: a missing right or column is known at once.
             nothing = "SELECT type, time, value FROM (SELECT 1 AS type, NULL AS time, 1 AS value) AS one WHERE type = 0"
             connection.execute(f"INSERT INTO {quote(self._table)} (type, time, value) {nothing}")

@@ -25,7 +25,7 @@ STATEMENT_OVERHEAD_BYTES = 512
 EARLIEST_S = 1.0
 """Unix 0 is refused, and what is below silently becomes the present time in a column that defaults to it."""
 LATEST_S = 2.0**32
-"""No server stores later times in a TIMESTAMP; most end in 2038 and say so themselves."""
+"""No server stores later times in a TIMESTAMP, and most none from 2038 on: see :func:`latest_time`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,25 +62,38 @@ class Rows:
         )
 
 
+def latest_time(connection: Connection) -> float:
+    """Return the latest unix time in s that may be sent.
+
+    Some servers say no to a later one; to others it is NULL, which silently becomes the present time in a column that
+    defaults to it, as with times below :data:`EARLIEST_S`.
+    """
+    if connection.dialect == "sqlite":
+        return LATEST_S - 1e-6
+    ((beyond_2038,),) = connection.query(f"SELECT FROM_UNIXTIME({LATEST_S - 1:.0f})")
+    return (2.0**31 if beyond_2038 is None else LATEST_S) - 1e-6
+
+
 def unstorable(
-    layout: TableLayout, times: "NDArray[np.float64]", values: "NDArray[np.float64]"
+    layout: TableLayout, times: "NDArray[np.float64]", values: "NDArray[np.float64]", latest_s: float
 ) -> tuple[list[int], list[str]]:
     """Return positions and reasons of the points that a table can never take, whatever the server says.
 
     Args:
         layout: The table.
         times: Unix times in s.
+        latest_s: The server's :func:`latest_time`.
         values: The values.
     """
     import numpy as np
 
-    bad_time = ~((times >= EARLIEST_S) & (times < LATEST_S))
+    bad_time = ~((times >= EARLIEST_S) & (times <= latest_s))
     bad_value = np.isinf(values)
     if not layout.value_nullable:
         bad_value |= np.isnan(values)
     indices = np.flatnonzero(bad_time | bad_value).tolist()
     reasons = [
-        f"time {times[i]} is not between {EARLIEST_S:.0f} and {LATEST_S:.0f} s"
+        f"time {times[i]} is not between {EARLIEST_S:.0f} and {latest_s:.6f} s"
         if bad_time[i]
         else f"value {values[i]} cannot be stored in a {'nullable ' if layout.value_nullable else ''}column of numbers"
         for i in indices
