@@ -82,11 +82,7 @@ class LedgerWriting(Writing):
         try:
             insert_rows(connection, layout, rows)
         except RowsRejected:
-            connection.rollback()
-            reasons = rejected_rows(connection, layout, rows)
-            if not reasons:
-                raise DatabaseUnavailable("rows were refused together, but not one by one") from None
-            return {int(rows.sequences[position]): reason for position, reason in reasons.items()}
+            return _refused(connection, layout, rows)
         connection.commit()
         self._confirmed = last
         return {}
@@ -156,6 +152,9 @@ class ComparingWriting(Writing):
         try:
             self._insert(connection, layout, self._missing(rows))
         except RowsRejected:
+            if layout.transactional:
+                self._attempt = None
+                return _refused(connection, layout, self._missing(rows))
             # Without transactions the rows before the refused one are in the table; go on one by one.
             self._clear_up(connection, layout)
             missing = self._missing(rows)
@@ -209,6 +208,15 @@ class ComparingWriting(Writing):
                 present[key] -= 1
                 self._stored.add(sequence)
         self._attempt = None
+
+
+def _refused(connection: Connection, layout: TableLayout, rows: Rows) -> dict[int, str]:
+    """Undo an insertion into a transactional table; return sequence number and reason of the rows that spoiled it."""
+    connection.rollback()
+    reasons = rejected_rows(connection, layout, rows)
+    if not reasons:
+        raise DatabaseUnavailable("rows were refused together, but not one by one")
+    return {int(rows.sequences[position]): reason for position, reason in reasons.items()}
 
 
 def _microseconds_of_time(connection: Connection) -> str:
