@@ -258,14 +258,17 @@ class ContinuousLogger(threading.Thread):
         """
         try:
             x, y = point
-            head = self._heads[codename]
+        except ValueError:
+            raise ValueError("'point' must be a iterable with 2 values") from None
+        head = self._heads[codename]
+        try:
             if -1.0 < x - wall_clock() < 1.0:  # OUR_STAMP_WITHIN_S
                 head |= STAMPED_BY_US
             if not self._append(head, x, y):
                 self._refused()
         except (ValueError, TypeError, struct.error, OverflowError):
             # Rare, so that two plain numbers pay nothing for it. Nothing was appended.
-            self._enqueue_odd_point(codename, point)
+            self._enqueue_odd_point(codename, x, y)
 
     def enqueue_points(self, codename: str, times: "ArrayLike", values: "ArrayLike") -> None:
         """Add many points of one codename at once.
@@ -282,7 +285,10 @@ class ContinuousLogger(threading.Thread):
         import numpy as np
 
         head = self._heads[codename]
-        x, y = np.asarray(times, np.float64), np.asarray(values, np.float64)
+        try:
+            x, y = np.asarray(times, np.float64), np.asarray(values, np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"times and values of {codename} are not two rows of numbers: {error}") from None
         if x.ndim != 1 or x.shape != y.shape:
             raise ValueError(f"times and values must have one equal length, their shapes are {x.shape} and {y.shape}")
         records = np.zeros(len(x), record_dtype())
@@ -300,13 +306,15 @@ class ContinuousLogger(threading.Thread):
             timeout: How long to wait at most, in s; None waits as long as it takes.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        for delivery in (self._delivery, *self._forwarding):
-            end = delivery.cursor.hurry()
-            if not self.is_alive():
-                return all(other.cursor.waiting == 0 for other in (self._delivery, *self._forwarding))
-            if not delivery.cursor.wait_settled(end, deadline and max(0.0, deadline - time.monotonic())):
-                return False
-        return True
+        deliveries = (self._delivery, *self._forwarding)
+        # All are hurried before any is waited for: what is added meanwhile is nobody's business here.
+        ends = [delivery.cursor.hurry() for delivery in deliveries]
+        if not self.is_alive():
+            return self._points_left() == 0
+        return all(
+            delivery.cursor.wait_settled(end, None if deadline is None else max(0.0, deadline - time.monotonic()))
+            for delivery, end in zip(deliveries, ends, strict=True)
+        )
 
     def status(self) -> dict[str, SinkStatus]:
         """Return how delivery to each sink stands, by the sink's name; the database comes first."""
@@ -333,7 +341,7 @@ class ContinuousLogger(threading.Thread):
         deadline = None if timeout is None else time.monotonic() + timeout
         for delivery in deliveries:
             delivery.request_stop()
-        for delivery in deliveries:
+        for delivery in deliveries if self.ident is not None else ():
             left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
             delivery.stop(grace_s=self.dequeue_timeout + delivery.timeout_s, timeout_s=left_s)
         if not self.is_alive():
@@ -342,12 +350,8 @@ class ContinuousLogger(threading.Thread):
             self._log_what_is_left(delivery)
         return self._points_left()
 
-    def _enqueue_odd_point(self, codename: str, point: Sequence[Any]) -> None:
+    def _enqueue_odd_point(self, codename: str, x: Any, y: Any) -> None:
         """Add a point that is not two plain numbers, or say what is wrong with it."""
-        try:
-            x, y = point
-        except ValueError:
-            raise ValueError("'point' must be a iterable with 2 values") from None
         time_s, value = _number(codename, "time", x), _number(codename, "value", y)
         ours = abs(time_s - wall_clock()) < OUR_STAMP_WITHIN_S
         if not self._append(self._heads[codename] | ours * STAMPED_BY_US, time_s, value):
@@ -377,6 +381,7 @@ class ContinuousLogger(threading.Thread):
         database: str | None,
         dsn: str | None,
     ) -> "DatabaseTarget":
+        from PyExpLabSys.database.opening import uses_odbc
         from PyExpLabSys.database.target import target_from_settings
         from PyExpLabSys.settings import Settings
 
@@ -385,7 +390,10 @@ class ContinuousLogger(threading.Thread):
             host = self.host
         if host is None and not settings.get("sql_url") and not settings.get("sql_server_host"):
             host = self.host
-        if database is None and not (isinstance(self.database, _Documented) and settings.get("sql_database")):
+        if database is None and not isinstance(self.database, _Documented):
+            database = self.database
+        if database is None and not settings.get("sql_database") and not (dsn is not None and uses_odbc(dsn)):
+            # An ODBC data source names its own database.
             database = self.database
         return target_from_settings(
             username=username, password=password, host=host, port=port, database=database, dsn=dsn, settings=settings

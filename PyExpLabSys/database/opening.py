@@ -30,10 +30,13 @@ def connect(target: DatabaseTarget) -> Connection:
     return _connect_directly(target)
 
 
+def uses_odbc(dsn: str) -> bool:
+    """Return whether the connection through a data source of that name is really made through ODBC here."""
+    return sys.platform == "win32" or _is_configured(dsn)
+
+
 def _odbc_is_meant(target: DatabaseTarget, dsn: str) -> bool:
-    if sys.platform == "win32":
-        return True
-    if _is_configured(dsn):
+    if uses_odbc(dsn):
         return True
     if not target.hosts:
         raise DatabaseMisconfigured(
