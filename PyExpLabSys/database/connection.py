@@ -7,7 +7,7 @@ and its subclasses.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Dialect = Literal["mysql", "sqlite"]
 Row = tuple[Any, ...]
@@ -78,7 +78,7 @@ class Connection(ABC):
         # Where there is no server, nothing goes on after the connection is closed.
         return other is not self
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc_info: object) -> None:

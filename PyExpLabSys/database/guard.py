@@ -33,10 +33,10 @@ class Guard:
             RuntimeError: another statement is running on it.
         """
         if not self._inside.acquire(blocking=False):
+            self._check()  # whoever is inside may be the one that frees it
             raise RuntimeError(f"{self._server}: another statement, or a stream, is not finished on this connection")
         try:
-            if self.given_up is not None:
-                raise DatabaseUnavailable(f"{self._server}: this connection cannot be used any more: {self.given_up}")
+            self._check()
             yield
         finally:
             self._inside.release()
@@ -47,6 +47,10 @@ class Guard:
         """Let nobody talk on the connection any more, for the first reason given."""
         self.given_up = self.given_up or reason
         self._release_when_idle()
+
+    def _check(self) -> None:
+        if self.given_up is not None:
+            raise DatabaseUnavailable(f"{self._server}: this connection cannot be used any more: {self.given_up}")
 
     def _release_when_idle(self) -> None:
         # Not acquired: somebody is inside, and will come here on the way out, after having seen given_up.

@@ -13,6 +13,7 @@ from PyExpLabSys.errors import DatabaseError, DatabaseMisconfigured, DatabaseUna
 
 # SQLite takes a statement of 1 GB; the bound keeps memory small, and is what a MariaDB server allows by default.
 MAX_STATEMENT_BYTES = 16 * 2**20
+_ASK_EVERY_STEPS = 100_000  # of SQLite's virtual machine: a few ms
 
 
 class SQLiteConnection(Connection):
@@ -45,6 +46,8 @@ class SQLiteConnection(Connection):
                 path, timeout=statement_timeout_s, isolation_level=None, check_same_thread=False
             )
         self._guard = Guard(self.server, self._release)
+        # Not sqlite3's interrupt(): it is not heard if it comes just before the statement begins.
+        self._raw.set_progress_handler(lambda: self._guard.given_up is not None, _ASK_EVERY_STEPS)
         try:
             with _translated(self.server):
                 self._raw.execute("PRAGMA journal_mode = WAL")
@@ -105,8 +108,6 @@ class SQLiteConnection(Connection):
     def abandon(self) -> None:
         """Interrupt what is running and close, at once; also from another thread."""
         self._guard.give_up("it was closed")
-        with suppress(sqlite3.ProgrammingError):  # closed already
-            self._raw.interrupt()
 
     def _begin(self) -> None:
         if not self._raw.in_transaction:

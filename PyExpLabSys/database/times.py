@@ -1,8 +1,8 @@
 """Times as whole microseconds: one rounding, used wherever a time meets the database.
 
 A unix time in seconds as float64 is rounded half-even to the microsecond, exactly as if done with fractions.
-Multiplying the float by 1e6 is not that: the product itself is rounded first, so 1700000945.2706954 s, which is a little
-less than half a microsecond above ...270695, would become ...270696.
+Multiplying the float by 1e6 is not that: the product itself is rounded first, so 1700000945.2706954 s, which is a
+little less than half a microsecond above ...270695, would become ...270696.
 """
 
 from typing import TYPE_CHECKING, Any
