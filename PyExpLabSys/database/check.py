@@ -158,14 +158,14 @@ def _check_times(connection: Connection, table: str, now_s: float) -> Iterator[F
     by_type = any(index[:2] == ("type", "time") for index in indices)
     if not by_type and not any(index[:1] == ("time",) for index in indices):
         return
-    first, last = ("UNIX_TIMESTAMP(MIN(time))", "UNIX_TIMESTAMP(MAX(time))")
-    if connection.dialect == "sqlite":
-        first, last = "MIN(time)", "MAX(time)"
-    rows = connection.query(f"SELECT {first}, {last} FROM {quote(table)}{' GROUP BY type' if by_type else ''}")
-    found = [(float(begin), float(end)) for begin, end in rows if begin is not None]
-    if any(begin <= 0.0 for begin, _ in found):
+    # UNIX_TIMESTAMP of a time zero that comes out of MIN is NULL, so it is compared as it stands in the column.
+    latest_sql = "UNIX_TIMESTAMP(MAX(time))" if connection.dialect == "mysql" else "MAX(time)"
+    rows = connection.query(
+        f"SELECT MIN(time) = 0, {latest_sql} FROM {quote(table)}{' GROUP BY type' if by_type else ''}"
+    )
+    if any(zero for zero, _ in rows):
         yield Finding(severity="warning", where=table, what="there are points with the time zero: no reader finds them")
-    latest = max((end for _, end in found), default=0.0)
+    latest = max((float(end) for _, end in rows if end is not None), default=0.0)
     if latest > now_s + IN_THE_FUTURE_S:
         moment = datetime.fromtimestamp(latest, UTC).isoformat(" ", "seconds")
         yield Finding(
@@ -199,7 +199,8 @@ def _check_ledger(connection: Connection, now_s: float) -> Iterator[Finding]:
         f"SELECT logger, destination FROM {LEDGER} WHERE {changed} < ? ORDER BY changed", (now_s - LEDGER_ROW_OLD_S,)
     )
     for logger, destination in old:
-        literal = str(logger).replace("\\", "\\\\").replace("'", "''")
+        literal = str(logger).replace("'", "''")
+        literal = literal.replace("\\", "\\\\") if connection.dialect == "mysql" else literal
         yield Finding(
             severity="note",
             where=LEDGER,

@@ -2,13 +2,15 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from PyExpLabSys.database.connection import Connection
-from PyExpLabSys.database.schema import DESCRIPTIONS, describe
-from PyExpLabSys.errors import CodenameError
+from PyExpLabSys.database.schema import DESCRIPTIONS, describe, indices
+from PyExpLabSys.errors import CodenameError, DatabaseUnavailable, RowsRejected
 
 CODENAME_MAX_LENGTH = 255
+DEADLOCK, DEADLOCKS_MAX = 1213, 20
 # Where a lab's descriptions have no column for the unit, it stands at the end of the description in this form.
 _UNIT_IN_DESCRIPTION = re.compile(r"(?P<description>.*?) ?\(unit: (?P<unit>[^()]*)\)", re.DOTALL)
 
@@ -52,7 +54,7 @@ def find(connection: Connection, codename: str) -> Codename:
 
 
 def add(connection: Connection, codename: str, unit: str = "", description: str = "") -> int:
-    """Register a codename and return its id; committed at once.
+    """Register a codename and return its id; committed at once, so nothing else should be pending on the connection.
 
     Old descriptions, where ids were given by hand, get the next one; where they have no column for
     the unit, it is added to the description as ``(unit: mbar)``.
@@ -68,24 +70,14 @@ def add(connection: Connection, codename: str, unit: str = "", description: str 
         values["unit"] = unit
     elif unit:
         values["description"] = f"{description} (unit: {unit})".lstrip()
-    placeholders = ", ".join("?" for _ in values)
-    # One statement asks and inserts, since old tables have no unique key: the rows (MyISAM: the table) that it
-    # looked at stay locked until it is done, so two people at once get neither one id nor one codename twice.
-    if layout.auto_increment:
-        sql = (
-            f"INSERT INTO {DESCRIPTIONS} ({', '.join(values)}) SELECT {placeholders} FROM (SELECT 1 AS one) AS once "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {DESCRIPTIONS} WHERE codename = ?)"
-        )
-    else:
-        sql = (
-            f"INSERT INTO {DESCRIPTIONS} (id, {', '.join(values)}) SELECT COALESCE(MAX(id), 0) + 1, {placeholders} "
-            f"FROM {DESCRIPTIONS} HAVING COALESCE(SUM(codename = ?), 0) = 0"
-        )
-    added = connection.execute(sql, (*values.values(), codename))
+    unique = ("codename",) in indices(connection, DESCRIPTIONS, unique=True).values()
+    insert = _insert if unique and layout.auto_increment else _insert_next_id
+    added = insert(connection, values)
     connection.commit()
     ids = _ids(connection, codename)
-    if added != 1:
-        raise CodenameError(f"codename '{codename}' is in {DESCRIPTIONS} already, with id {ids[0] if ids else '?'}")
+    connection.rollback()
+    if not added:
+        raise CodenameError(f"codename '{codename}' is in {DESCRIPTIONS} already, with id {', '.join(map(str, ids))}")
     return max(ids)
 
 
@@ -107,6 +99,41 @@ def duplicates(connection: Connection) -> dict[str, tuple[int, ...]]:
 
 def _ids(connection: Connection, codename: str) -> list[int]:
     return [int(row[0]) for row in connection.query(f"SELECT id FROM {DESCRIPTIONS} WHERE codename = ?", (codename,))]
+
+
+def _insert(connection: Connection, values: Mapping[str, str]) -> bool:
+    """Insert a row into a table that gives ids and keeps codenames unique; False if the codename is there."""
+    sql = f"INSERT INTO {DESCRIPTIONS} ({', '.join(values)}) VALUES ({', '.join('?' for _ in values)})"
+    try:
+        connection.execute(sql, tuple(values.values()))
+    except RowsRejected:
+        connection.rollback()
+        if _ids(connection, values["codename"]):
+            return False
+        raise
+    return True
+
+
+def _insert_next_id(connection: Connection, values: Mapping[str, str]) -> bool:
+    """Insert a row with the next id into a table that does neither; False if the codename is there.
+
+    One statement asks and inserts: the rows that it looked at (in MyISAM the table) stay locked until it is done, so
+    two people at once get neither one id nor one codename twice.
+    """
+    sql = (
+        f"INSERT INTO {DESCRIPTIONS} (id, {', '.join(values)}) "
+        f"SELECT COALESCE(MAX(id), 0) + 1, {', '.join('?' for _ in values)} "
+        f"FROM {DESCRIPTIONS} HAVING COALESCE(SUM(codename = ?), 0) = 0"
+    )
+    parameters = (*values.values(), values["codename"])
+    for _ in range(DEADLOCKS_MAX):
+        try:
+            return connection.execute(sql, parameters) == 1
+        except DatabaseUnavailable as error:
+            if error.code != DEADLOCK:
+                raise
+            connection.rollback()  # two of these met, and the server has undone this one
+    return connection.execute(sql, parameters) == 1
 
 
 def _single(codename: str, ids: list[int]) -> int:

@@ -94,8 +94,9 @@ class Reader:
             "WHERE type = ? AND time >= ? AND time < ? ORDER BY time, id LIMIT ? OFFSET ?"
         )
         # Each end by itself, or SQLite would look at all rows; and for one codename only where an index helps with
-        # that, or MySQL would.
-        where = " WHERE type = ?" if by_type else ""
+        # that, or MySQL would. Old tables may hold the time zero, which is no time.
+        conditions = ["type = ?"] * by_type + ["time >= '1970-01-01 00:00:01'"] * self._mysql
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         first, last = (f"(SELECT {end}(time) FROM {schema.quote(table)}{where})" for end in ("MIN", "MAX"))
         self._ends_sql = f"SELECT {self._position_sql(first)}, {self._position_sql(last)}"
         self._types_in_ends_sql = 2 if by_type else 0
