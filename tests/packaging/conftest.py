@@ -1,5 +1,6 @@
 """A copy of the checkout, what is built from it, and environments into which that is installed."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,8 @@ def run(
     *command: str | Path, cwd: Path, env: dict[str, str] | None = None, within_s: float = 120.0
 ) -> subprocess.CompletedProcess[str]:
     """Run a command that must succeed; its output stands in the failure."""
+    # Python's own view of the environment: readline, which pytest imports, sets COLUMNS behind its back.
+    env = dict(os.environ) if env is None else env
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=within_s)
     assert done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
