@@ -1,0 +1,1 @@
+"""Puts simulated instruments where a driver can reach them, and lets them fail on request."""

@@ -1,0 +1,156 @@
+"""A serial port, of this computer or of a server in the network, by pyserial."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from PyExpLabSys.errors import TransportError, TransportTimeoutError
+from PyExpLabSys.transport.byte_transport import ByteTransport
+from PyExpLabSys.transport.channel import ByteChannel
+
+if TYPE_CHECKING:
+    import serial
+
+#: How long in s one call into pyserial may wait. Its time-outs cannot be changed without setting the port anew, which
+#: disturbs adapters and fails on pseudo-terminals; so a long wait is made of short ones.
+SLICE_S = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class SerialSettings:
+    """How a serial port is set; names and values are those of pyserial."""
+
+    baudrate: int = 9600
+    bytesize: int = 8
+    parity: str = "N"
+    stopbits: float = 1
+    rtscts: bool = False
+    xonxoff: bool = False
+
+
+class SerialChannel(ByteChannel):
+    """An open port; it is set once and never again.
+
+    Args:
+        url: The device (``/dev/ttyUSB0``, ``COM3``), ``socket://HOST:PORT`` or ``rfc2217://HOST:PORT``.
+        settings: Speed, format and handshake.
+        write_timeout_s: How long the handshake may hold up a write, in s.
+
+    Raises:
+        TransportError: the port cannot be opened.
+        ValueError: there are no such settings.
+    """
+
+    def __init__(self, url: str, settings: SerialSettings, *, write_timeout_s: float = 2.0) -> None:
+        self.name = url
+        self._closed = False
+        self._lock = threading.Lock()
+        with self._translated("cannot be opened"):
+            self._port = _open(url, settings, write_timeout_s)
+
+    def write(self, data: bytes, timeout_s: float) -> None:  # noqa: ARG002 (set when the port was opened)
+        """Hand all bytes to the port, within the time that was given when it was opened."""
+        import serial
+
+        with self._lock, self._translated("cannot be written to"):
+            self._check()
+            try:
+                self._port.write(data)
+            except serial.SerialTimeoutException as error:
+                raise TransportTimeoutError(
+                    f"{self.name} takes no bytes: is the instrument on, and the handshake set as it has it?"
+                ) from error
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        """Return what has come, after at most the time-out (or a slice more)."""
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            with self._lock, self._translated("cannot be read"):
+                self._check()
+                waiting = self._port.in_waiting
+                if waiting or timeout_s > 0.0:
+                    # Waits for a slice if nothing is there.
+                    data: bytes = self._port.read(min(max_bytes, max(1, waiting)))
+                    if data:
+                        return data
+            if time.monotonic() >= deadline_s:
+                return b""
+
+    def close(self) -> None:
+        """Give the port back, after at most a slice if another thread is reading."""
+        self._closed = True
+        with self._lock, self._translated("cannot be closed"):
+            self._port.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise TransportError(f"{self.name} is closed")
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """Make foreign exceptions ours."""
+        try:
+            yield
+        except TransportError:
+            raise
+        except OSError as error:  # SerialException is one
+            raise TransportError(f"{self.name} {what}: {error}") from error
+        except Exception as error:
+            if not _is_termios_error(error):
+                raise
+            raise TransportError(f"{self.name} {what}: {error}") from error
+
+
+def open_serial(
+    url: str,
+    *,
+    baudrate: int = 9600,
+    bytesize: int = 8,
+    parity: str = "N",
+    stopbits: float = 1,
+    rtscts: bool = False,
+    xonxoff: bool = False,
+    timeout_s: float = 2.0,
+    trace: Path | None = None,
+) -> ByteTransport:
+    """Open a serial port, given as a device, ``socket://HOST:PORT`` or ``rfc2217://HOST:PORT``.
+
+    Args:
+        url: What to open.
+        baudrate: The speed; like the other settings it means nothing to ``socket://``.
+        bytesize: 5 to 8.
+        parity: ``N``, ``E``, ``O``, ``M`` or ``S``.
+        stopbits: 1, 1.5 or 2.
+        rtscts: Whether two wires of the cable say when to stop sending.
+        xonxoff: Whether two characters do.
+        timeout_s: How long a reply may take by default, in s.
+        trace: A file to which all that goes over the wire is appended.
+
+    Raises:
+        TransportError: the port cannot be opened: absent, no right to it, in use.
+        ValueError: there are no such settings.
+    """
+    settings = SerialSettings(
+        baudrate=baudrate, bytesize=bytesize, parity=parity, stopbits=stopbits, rtscts=rtscts, xonxoff=xonxoff
+    )
+    channel = SerialChannel(url, settings, write_timeout_s=timeout_s)
+    return ByteTransport(channel, timeout_s=timeout_s, trace=trace)
+
+
+def _open(url: str, settings: SerialSettings, write_timeout_s: float) -> "serial.Serial":
+    import serial
+
+    # Exclusive: two programs on one port would each get half of the answers.
+    port = serial.serial_for_url(
+        url, timeout=SLICE_S, write_timeout=write_timeout_s, exclusive=True, **asdict(settings)
+    )
+    return cast("serial.Serial", port)  # of other URLs it is another class with the same methods
+
+
+def _is_termios_error(error: Exception) -> bool:
+    """Whether it is ``termios.error``, which pyserial lets through and which is no OSError; Windows has none."""
+    return (type(error).__module__, type(error).__name__) == ("termios", "error")
