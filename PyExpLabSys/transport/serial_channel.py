@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from PyExpLabSys.errors import TransportError, TransportTimeoutError
 from PyExpLabSys.transport.byte_transport import ByteTransport
@@ -145,10 +145,9 @@ def _open(url: str, settings: SerialSettings, write_timeout_s: float) -> "serial
     import serial
 
     # Exclusive: two programs on one port would each get half of the answers.
-    port = serial.serial_for_url(
+    return serial.serial_for_url(
         url, timeout=SLICE_S, write_timeout=write_timeout_s, exclusive=True, **asdict(settings)
     )
-    return cast("serial.Serial", port)  # of other URLs it is another class with the same methods
 
 
 def _is_termios_error(error: Exception) -> bool:
