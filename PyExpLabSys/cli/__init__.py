@@ -2,8 +2,8 @@
 
 Each module of this folder whose name does not begin with an underscore is a command of that name (``_`` becomes ``-``).
 It defines either ``app``, a ``typer.Typer`` with commands of its own, or ``command``, a function that is the command;
-the first line of the module is what the list of commands says. It imports what takes time (numpy, database drivers) inside its functions:
-``pyexplabsys --help`` imports all of these modules, any other call only the one that it needs.
+the first line of the module is its line in the list of commands. It imports what takes time (numpy, database drivers)
+inside its functions: ``pyexplabsys --help`` imports all of these modules, any other call only the one that it needs.
 
 Exit status: 0; 1 for an error, told in one line; 2 for a wrong call; 130 after Ctrl-C.
 """

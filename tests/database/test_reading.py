@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -236,6 +237,12 @@ def round_trip_property(place: Place) -> Callable[[], None]:
         assert [pair for piece in pieces for pair in pairs(piece)] == expected
 
     return property_
+
+
+def test_what_is_stored_comes_back_through_odbc(lab_database: LabDatabase, odbc_dsn: str) -> None:
+    with place_of("new", lab_database) as place, connect(replace(place.target, dsn=odbc_dsn)) as odbc:
+        assert type(odbc) is not type(place.connection)
+        round_trip_property(replace(place, connection=odbc))()
 
 
 def test_what_is_stored_comes_back(place: Place) -> None:
