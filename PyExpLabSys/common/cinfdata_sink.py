@@ -28,6 +28,8 @@ LOGGER = logging.getLogger(__name__)
 
 LOCK_WAIT_TIMEOUT = 1205
 FORGOTTEN_MAX = 16
+# Each commit is synced to the disk, and writes again the pages of the index that the one before wrote.
+SQLITE_BATCH_POINTS = 20_000
 
 
 class CinfdataSink(Sink):
@@ -49,6 +51,8 @@ class CinfdataSink(Sink):
 
         self.name = f"{target.name}/{valid_identifier(table)}"
         self.timeout_s = target.statement_timeout_s
+        if target.sqlite_path is not None:
+            self.batch_points = SQLITE_BATCH_POINTS
         self._target = target
         self._table = table
         self._logger_id = logger_id
