@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from PyExpLabSys.common.batch import Batch
-from PyExpLabSys.common.records import CODENAMES_MAX, KIND_POINT, RECORD_BYTES
+from PyExpLabSys.common.records import CODENAMES_MAX, KIND_POINT, RECORD, RECORD_BYTES
 from PyExpLabSys.common.segments import SEGMENT_RECORDS, MemorySegment, Segment
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class PointQueue:
         self._store: Callable[[int, int, float, float], None]
         self._offset = 0
         self._stop = 0
-        self._begin_segment(FIRST_SEQUENCE)
+        self._begin_segment(FIRST_SEQUENCE, self._codenames)
 
     def register(self, codename: str) -> int:
         """Return the local id of a codename; a new one begins a new segment."""
@@ -73,9 +73,11 @@ class PointQueue:
                 return self._codenames.index(codename)
             if len(self._codenames) == CODENAMES_MAX:
                 raise ValueError(f"no room for {codename!r}: a queue holds {CODENAMES_MAX} codenames")
-            self._codenames = (*self._codenames, codename)
-            self._begin_segment(self._next_sequence())
-            return len(self._codenames) - 1
+            codenames = (*self._codenames, codename)
+            # First the segment, which may fail: a codename without one would be known, but mean nothing to readers.
+            self._begin_segment(self._next_sequence(), codenames)
+            self._codenames = codenames
+            return len(codenames) - 1
 
     def cursor(self, *, bound: int, vital: bool) -> "Cursor":
         """Return a new cursor at the present end of the log.
@@ -101,11 +103,12 @@ class PointQueue:
             value: The value.
 
         Raises:
-            struct.error: Time or value is not a number; nothing was appended.
+            struct.error: Time or value is not a number; nothing was changed.
         """
         with self._lock:
             offset = self._offset
             if offset >= self._stop:
+                RECORD.pack(head, time, value)  # raises before anything is lost, refused or announced for it
                 if not self._look_closer(1):
                     return False
                 offset = self._offset
@@ -150,8 +153,8 @@ class PointQueue:
     def _next_sequence(self) -> int:
         return self._head.first_sequence + self._offset // RECORD_BYTES
 
-    def _begin_segment(self, first_sequence: int) -> None:
-        segment = self._new_segment(first_sequence, self._segment_records, self._codenames)
+    def _begin_segment(self, first_sequence: int, codenames: tuple[str, ...]) -> None:
+        segment = self._new_segment(first_sequence, self._segment_records, codenames)
         if self._segments and self._segments[-1].first_sequence == first_sequence:
             self._segments.pop().drop()  # nothing was ever stored in it
         self._segments.append(segment)
@@ -165,7 +168,7 @@ class PointQueue:
             self._refused += wanted
             return False
         if self._offset == self._head.capacity_bytes:
-            self._begin_segment(sequence)
+            self._begin_segment(sequence, self._codenames)
         for cursor in self._cursors:
             if cursor._is_full(sequence):
                 cursor._lose_oldest()
@@ -211,6 +214,7 @@ class Cursor:
         self.position = position
         self.lost = 0
         self._hand_start = self._hand_end = position
+        self._hand_times: NDArray[Any]
         self._wake_at: int | None = None
         self._alarm_at: int | None = None
         self._hurry_until = 0
@@ -220,12 +224,13 @@ class Cursor:
     def waiting(self) -> int:
         """Number of records that are not settled for this sink, those in hand included."""
         with self._changed:
-            in_hand = max(0, min(self._hand_end, self.position) - self._hand_start)
-            return self._queue._next_sequence() - self.position + in_hand
+            return self._queue._next_sequence() - self.position + self._in_hand_below_position()
 
     def oldest_time(self) -> float | None:
         """Return the unix time in s of the oldest record that waits, None when nothing does."""
         with self._changed:
+            if self._in_hand_below_position():
+                return float(self._hand_times[self._hand_start - self._hand_end])
             if self.position == self._queue._next_sequence():
                 return None
             segment, _ = self._queue._segment_of(self.position)
@@ -235,10 +240,9 @@ class Cursor:
     def wait(self, records: int, timeout_s: float | None = None) -> bool:
         """Wait until so many records can be read; False after the time-out or when told to :meth:`hurry`."""
         with self._changed:
-            self._wake_at = self._alarm_at = self.position + records
-            self._queue._look_ahead()
+            self._wake_at = self.position + records
             try:
-                self._changed.wait_for(self._is_due, timeout_s)
+                self._changed.wait_for(self._is_due_or_armed, timeout_s)
                 return self._is_ready()
             finally:
                 self._wake_at = self._alarm_at = None
@@ -274,9 +278,10 @@ class Cursor:
                 return None
             segment, segment_end = self._queue._segment_of(start)
             end = min(start + records, segment_end)
-            self._hand_start, self._hand_end = start, end
             first, last = ((sequence - segment.first_sequence) * RECORD_BYTES for sequence in (start, end))
-            return _batch(start, segment.read(first, last), segment.codenames)
+            taken = segment.read(first, last)
+            self._hand_start, self._hand_end, self._hand_times = start, end, taken["time"]
+            return _batch(start, taken, segment.codenames)
 
     def settle(self, sequence: int) -> None:
         """Say that everything in hand up to and including a sequence number is done with."""
@@ -287,11 +292,23 @@ class Cursor:
             self._queue._look_ahead()
             self._changed.notify_all()
 
+    def _in_hand_below_position(self) -> int:
+        # Only when records behind the hand were lost: the log may have dropped those in hand.
+        return max(0, min(self._hand_end, self.position) - self._hand_start)
+
     def _is_ready(self) -> bool:
         return self._wake_at is not None and self._queue._next_sequence() >= self._wake_at
 
     def _is_due(self) -> bool:
         return self._interrupted or self.position < self._hurry_until or self._is_ready()
+
+    def _is_due_or_armed(self) -> bool:
+        # Armed again after each wake-up: the append that was announced may have been interrupted (Ctrl-C).
+        if self._is_due():
+            return True
+        self._alarm_at = self._wake_at
+        self._queue._look_ahead()
+        return False
 
     def _is_full(self, sequence: int) -> bool:
         return sequence - self.position >= self._bound
