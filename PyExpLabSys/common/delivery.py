@@ -5,13 +5,14 @@ import random
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PyExpLabSys.common.batch import Batch
 from PyExpLabSys.common.point_queue import Cursor
 from PyExpLabSys.common.set_aside import SetAsideFile, SetAsidePoint
 from PyExpLabSys.common.sink import Sink
-from PyExpLabSys.errors import DestinationMisconfigured, PointsRejected, TryAgainLater
+from PyExpLabSys.errors import PointsRejected, SaveError, TryAgainLater
 
 LOGGER = logging.getLogger(__name__)
 
@@ -90,7 +91,6 @@ class Delivery:
         self._backoff = Backoff(FIRST_DELAY_S, retry_cap_s)
         self._stopping = threading.Event()
         self._give_up = threading.Event()
-        self._running = threading.Event()
         self._ended = threading.Event()
         self._largest = sink.batch_points
         self._delivered = self._rejected = 0
@@ -98,8 +98,8 @@ class Delivery:
         self._last_error: str | None = None
         self._store_began: float | None = None
         self._failing_as: type[Exception] | None = None
-        self._progress_at = self._read_at = time.monotonic()
-        self._samples: deque[tuple[float, int, int]] = deque()
+        self._progress_at = self._waits_since = time.monotonic()
+        self._samples: deque[tuple[float, int]] = deque()
 
     @property
     def timeout_s(self) -> float:
@@ -116,7 +116,6 @@ class Delivery:
 
     def run(self) -> None:
         """Deliver until told to stop, then what is left; return when done or when giving up."""
-        self._running.set()
         try:
             while (batch := self._next_batch()) is not None:
                 self._deliver(batch)
@@ -126,6 +125,8 @@ class Delivery:
 
     def request_stop(self) -> None:
         """Tell :meth:`run` to deliver what is queued, without waiting for more, and to return."""
+        if self._stopping.is_set():
+            return  # the grace counts from the first request
         self._progress_at = time.monotonic()
         self._stopping.set()
         self.cursor.hurry(for_ever=True)
@@ -133,13 +134,13 @@ class Delivery:
     def stop(self, *, grace_s: float, timeout_s: float | None = None) -> bool:
         """Deliver what is queued while that goes on, and end; return whether :meth:`run` has ended.
 
+        Only where :meth:`run` was called or is about to be: this waits for its end.
+
         Args:
             grace_s: Give up when the sink has taken nothing for so long, in s.
             timeout_s: Give up after so long in any case, in s.
         """
         self.request_stop()
-        if not self._running.is_set():
-            return True
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._ended.is_set():
             until = self._progress_at + grace_s
@@ -170,14 +171,15 @@ class Delivery:
     def _next_batch(self) -> Batch | None:
         """Return the next batch when it is due, None when there is nothing left to do."""
         while not self._give_up.is_set():
-            # Points that came while the last batch was stored have waited since it was read, at most.
-            first_came_at = self._read_at if self.cursor.waiting else None
-            self.cursor.wait(1)
-            now = time.monotonic()
-            age_s = 0.0 if first_came_at is None else now - first_came_at
+            if self.cursor.waiting == 0:
+                self.cursor.wait(1)
+                self._waits_since = time.monotonic()
+            age_s = time.monotonic() - self._waits_since
             self.cursor.wait(self.sink.batch_points, max(0.0, self._store_within_s - age_s))
-            self._read_at = time.monotonic()
+            waiting, now = self.cursor.waiting, time.monotonic()
             batch = self.cursor.read(self.sink.batch_points)
+            if batch is None or waiting <= batch.last_sequence - batch.first_sequence + 1:
+                self._waits_since = now  # at most, for what comes while this batch is stored
             if batch is not None or self._stopping.is_set():
                 return batch
         return None
@@ -188,35 +190,33 @@ class Delivery:
         while rest is not None and not self._give_up.is_set():
             part = rest.first(self._largest)
             try:
-                self._store(part)
-            except PointsRejected as rejection:
-                self._put_aside(part, rejection)
-                rest = rest.without(rejection.indices)
-                continue
+                set_aside = self._store(part)
             except TryAgainLater as error:
                 # Half of it may fit where a slow server, or a short line, fails with the whole.
                 self._largest = max(SMALLEST_BATCH, self._largest // 2)
                 self._failed(error)
-                continue
-            except DestinationMisconfigured as error:
+            except Exception as error:  # noqa: BLE001 - also a bug must not end the thread: points would pile up unseen
                 self._failed(error)
-                continue
-            except Exception as error:
-                # Must not end the thread: the points behind would pile up unseen.
-                LOGGER.exception("a fault in the sink %s", self.sink.name)
-                self._failed(error)
-                continue
-            self._succeeded(part)
-            rest = rest.after(part.last_sequence) if part.last_sequence < rest.last_sequence else None
+            else:
+                if set_aside:
+                    rest = rest.without(set_aside)
+                    continue
+                self._succeeded(part)
+                rest = rest.after(part.last_sequence) if part.last_sequence < rest.last_sequence else None
 
-    def _store(self, part: Batch) -> None:
+    def _store(self, part: Batch) -> Sequence[int]:
+        """Hand over a part and return the positions of points that were set aside; none when all are stored."""
         if len(part) == 0:
-            return
+            return ()
         self._store_began = time.monotonic()
         try:
             self.sink.store(part)
+        except PointsRejected as rejection:
+            self._put_aside(part, rejection)
+            return rejection.indices
         finally:
             self._store_began = None
+        return ()
 
     def _succeeded(self, part: Batch) -> None:
         self.cursor.settle(part.last_sequence)
@@ -225,7 +225,7 @@ class Delivery:
         self._backoff.reset()
         now = time.monotonic()
         self._progress_at = now
-        self._samples.append((now, self._delivered, part.last_sequence + self.cursor.waiting))
+        self._samples.append((now, self.cursor.waiting))
         while now - self._samples[0][0] > RATE_WINDOW_S:
             self._samples.popleft()
         if self._connected is False:
@@ -238,14 +238,15 @@ class Delivery:
         delay_s = self._backoff.next_delay()
         # One warning for an outage, not one for each attempt; what it says next stands in the status.
         news = self._connected is not False or type(error) is not self._failing_as
+        bug = not isinstance(error, SaveError)
         self._failing_as = type(error)
         self._connected = False
+        self._samples = deque()
         LOGGER.log(
-            logging.WARNING if news else logging.DEBUG,
+            logging.DEBUG if not news else logging.ERROR if bug else logging.WARNING,
             "cannot deliver to %s: %s; %d points wait, trying again",
-            self.sink.name,
-            error,
-            self.cursor.waiting,
+            *(self.sink.name, self._last_error if bug else error, self.cursor.waiting),
+            exc_info=error if bug else None,
         )
         if not self._stopping.wait(delay_s):
             return
@@ -266,14 +267,15 @@ class Delivery:
                 self._set_aside.path,
             )
         self._rejected += len(points)
+        self._progress_at = time.monotonic()
 
     def _seconds_left(self) -> float | None:
         waiting = self.cursor.waiting
         if waiting == 0:
             return 0.0
-        samples = list(self._samples)
-        if len(samples) < 2 or samples[-1][0] == samples[0][0]:
+        samples = self._samples  # a failure replaces it
+        if not samples:
             return None
-        seconds = samples[-1][0] - samples[0][0]
-        gain = (samples[-1][1] - samples[0][1]) - (samples[-1][2] - samples[0][2])
-        return waiting * seconds / gain if gain > 0 else None
+        (began, waited_then), (ended, waits_now) = samples[0], samples[-1]
+        gain = waited_then - waits_now
+        return waiting * (ended - began) / gain if gain > 0 else None
