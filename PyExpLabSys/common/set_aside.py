@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 LOGGER = logging.getLogger(__name__)
 
@@ -49,8 +50,8 @@ class SetAsideFile:
         lines = [self._line(point) for point in points]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(lines)
+            with self.path.open("ab+") as file:
+                file.write(_line_break_where_missing(file) + "".join(lines).encode("utf-8", "backslashreplace"))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -70,13 +71,21 @@ class SetAsideFile:
         return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
+def _line_break_where_missing(file: BinaryIO) -> bytes:
+    """Return what keeps a last line that a power cut has torn apart from the next one."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return b""
+    file.seek(-1, os.SEEK_END)
+    return b"" if file.read(1) == b"\n" else b"\n"
+
+
 def read_set_aside(path: Path) -> Iterator[SetAsidePoint]:
     """Yield the points of a file that :class:`SetAsideFile` wrote.
 
     Raises:
         ValueError: A line is not a whole entry; the message names the file and the line.
     """
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 entry = json.loads(line)
