@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from PyExpLabSys.errors import TransportError, TransportTimeoutError
 from PyExpLabSys.transport.byte_transport import ByteTransport
 from PyExpLabSys.transport.channel import ByteChannel
+from PyExpLabSys.transport.tcp_channel import TcpChannel
 
 if TYPE_CHECKING:
     import serial
@@ -36,7 +38,7 @@ class SerialChannel(ByteChannel):
     """An open port; it is set once and never again.
 
     Args:
-        url: The device (``/dev/ttyUSB0``, ``COM3``), ``socket://HOST:PORT`` or ``rfc2217://HOST:PORT``.
+        url: The device (``/dev/ttyUSB0``, ``COM3``), ``rfc2217://HOST:PORT`` or another URL of pyserial.
         settings: Speed, format and handshake.
         write_timeout_s: How long the handshake may hold up a write, in s.
 
@@ -137,8 +139,17 @@ def open_serial(
     settings = SerialSettings(
         baudrate=baudrate, bytesize=bytesize, parity=parity, stopbits=stopbits, rtscts=rtscts, xonxoff=xonxoff
     )
-    channel = SerialChannel(url, settings, write_timeout_s=timeout_s)
-    return ByteTransport(channel, timeout_s=timeout_s, trace=trace)
+    if url.lower().startswith("socket://"):
+        return ByteTransport(_open_socket(url), timeout_s=timeout_s, trace=trace)
+    return ByteTransport(SerialChannel(url, settings, write_timeout_s=timeout_s), timeout_s=timeout_s, trace=trace)
+
+
+def _open_socket(url: str) -> TcpChannel:
+    """Open what pyserial can, too, but would read byte by byte, and at times not close."""
+    parts = urlsplit(url)
+    if not parts.hostname or not parts.port:
+        raise ValueError(f"{url} is not of the form socket://HOST:PORT")
+    return TcpChannel(parts.hostname, parts.port, name=url)
 
 
 def _open(url: str, settings: SerialSettings, write_timeout_s: float) -> "serial.Serial":
