@@ -1,6 +1,7 @@
 """Codenames: registered once, found exactly, by bound parameters only."""
 
 import threading
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PyExpLabSys.database import codenames
 from PyExpLabSys.database.codenames import Codename
 from PyExpLabSys.database.opening import connect
-from PyExpLabSys.errors import CodenameError
+from PyExpLabSys.errors import CodenameError, DatabaseUnavailable
 from tests.database.places import Place, place_of
 from tests.servers.lab import LabDatabase
 
@@ -126,6 +127,28 @@ def test_many_at_once_get_neither_one_id_nor_one_name_twice(place: Place) -> Non
     assert len(results) == 15
     entries = codenames.listing(place.connection)
     assert len({entry.id for entry in entries}) == len({entry.codename for entry in entries}) == len(entries) == 13
+
+
+@pytest.mark.parametrize(("code", "tries"), [(1213, 3), (2006, 1)], ids=["deadlock", "lost connection"])
+def test_only_a_deadlock_is_tried_again(
+    lab_database: LabDatabase, monkeypatch: pytest.MonkeyPatch, code: int, tries: int
+) -> None:
+    with place_of("old InnoDB", lab_database) as place:
+        execute, calls = place.connection.execute, []
+
+        def fail_twice(sql: str, parameters: Sequence[object] = ()) -> int:
+            calls.append(sql)
+            if len(calls) <= 2:
+                raise DatabaseUnavailable("failed", code)
+            return execute(sql, parameters)
+
+        monkeypatch.setattr(place.connection, "execute", fail_twice)
+        if tries == 1:
+            with pytest.raises(DatabaseUnavailable):
+                codenames.add(place.connection, "dummy_sine_one")
+        else:
+            assert codenames.add(place.connection, "dummy_sine_one") == 1
+        assert len(calls) == tries
 
 
 @pytest.mark.parametrize("layout", ["new", "old MyISAM"])

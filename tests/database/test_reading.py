@@ -93,6 +93,18 @@ def test_pieces_are_the_whole_whatever_their_size(place: Place, chunk_rows: int)
     assert pairs(reader.read_points("dummy_sine_one")) == expected
 
 
+def test_points_of_one_second_come_in_the_order_of_storing(lab_database: LabDatabase) -> None:
+    with place_of("old MyISAM", lab_database) as place:
+        number = place.register("dummy_sine_one")
+        place.store(number, [(T0 + 5, -1.0), *((T0, float(n)) for n in range(5))])
+        # The next row goes where the deleted one was, in front of those stored before it.
+        lab_database.sql(f"DELETE FROM {TABLE} WHERE value = -1")
+        place.store(number, [(T0, 5.0)])
+        assert lab_database.sql(f"SELECT value FROM {TABLE} LIMIT 1") == [(5.0,)]
+        values = Reader(place.connection, TABLE).read_points("dummy_sine_one").values
+        assert values.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
 def test_pieces_of_no_rows_are_refused(place: Place) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Reader(place.connection, TABLE).iterate_points("dummy_sine_one", chunk_rows=0)
