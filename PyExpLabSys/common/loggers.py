@@ -14,23 +14,18 @@ The points go to the lab's new-style tables, one ``dateplots_`` table for each s
 
 import atexit
 import logging
-import os
-import re
 import struct
 import threading
 import time
 import uuid
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from PyExpLabSys.common.cinfdata_sink import CinfdataSink
 from PyExpLabSys.common.delivery import Backoff, Delivery, SinkStatus
-from PyExpLabSys.common.point_queue import PointQueue
-from PyExpLabSys.common.records import FLAG_STAMPED_BY_US, KIND_POINT, RECORD_BYTES, head_of, record_dtype
-from PyExpLabSys.common.set_aside import SetAsideFile
+from PyExpLabSys.common.point_pipeline import STAMPED_BY_US, PointPipeline
+from PyExpLabSys.common.records import FLAG_STAMPED_BY_US, KIND_POINT, record_dtype
 from PyExpLabSys.common.sink import Sink
 from PyExpLabSys.common.timed_queries import NONE_RESPONSE, InterruptableThread, NoneResponse, timeout_query
 from PyExpLabSys.errors import CodenameError, DatabaseMisconfigured, DatabaseUnavailable, PyExpLabSysError
@@ -51,13 +46,10 @@ __all__ = [
 
 LOGGER = logging.getLogger(__name__)
 
-MAX_POINTS = 10_000_000
 FIRST_STARTUP_DELAY_S = 1.0
 LONGEST_STARTUP_DELAY_S = 20.0
 OUR_STAMP_WITHIN_S = 1.0
 wall_clock = time.time
-REFUSAL_LOGGED_EVERY_S = 600.0
-STAMPED_BY_US = FLAG_STAMPED_BY_US << 8
 
 
 class StartupException(PyExpLabSysError):
@@ -182,22 +174,19 @@ class ContinuousLogger(threading.Thread):
         self.reconnect_waittime = reconnect_waittime
         target = self._choose_database(username, password, host, port, database, dsn)
         self._sink = CinfdataSink(target, table, logger_id=uuid.uuid4().hex)
-        self._queue = PointQueue()
-        self._append = self._queue.append
-        self._heads = _Heads({name: head_of(self._queue.register(name)) for name in measurement_codenames})
-        bound = _default_max_points() if max_points is None else max_points
-        self._delivery, *self._forwarding = (
-            Delivery(
-                sink,
-                self._queue.cursor(bound=bound, vital=sink is self._sink),
-                SetAsideFile(_set_aside_path(sink), sink.name),
-                store_within_s=store_within,
-                retry_cap_s=reconnect_waittime,
-            )
-            for sink in (self._sink, *forward_to)
+        self._pipeline = PointPipeline(
+            self.name,
+            (self._sink, *forward_to),
+            max_points=max_points,
+            store_within_s=store_within,
+            retry_cap_s=reconnect_waittime,
         )
+        self._queue = self._pipeline.queue
+        self._append = self._queue.append
+        self._refused = self._pipeline.report_refusal
+        self._heads = _Heads({name: self._pipeline.register(name) for name in measurement_codenames})
+        self._delivery = self._pipeline.deliveries[0]
         self.data_queue = QueueView(self._delivery)
-        self._refusal_logged_at = -REFUSAL_LOGGED_EVERY_S
         self._stop_called = threading.Event()
         self._prepare(startup_timeout)
         # Through a weak reference, so that a logger that a script throws away is not kept for ever.
@@ -219,9 +208,7 @@ class ContinuousLogger(threading.Thread):
 
     def run(self) -> None:
         """Deliver points until stopped. Called by :meth:`start`, which comes before the first point is delivered."""
-        for delivery in self._forwarding:
-            delivery.start()
-        self._delivery.run()
+        self._pipeline.run()
 
     def enqueue_point_now(self, codename: str, value: float) -> float:
         """Add a point measured just now, and return the unix time in s that it got.
@@ -305,20 +292,11 @@ class ContinuousLogger(threading.Thread):
         Args:
             timeout: How long to wait at most, in s; None waits as long as it takes.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        deliveries = (self._delivery, *self._forwarding)
-        # All are hurried before any is waited for: what is added meanwhile is nobody's business here.
-        ends = [delivery.cursor.hurry() for delivery in deliveries]
-        if not self.is_alive():
-            return self._points_left() == 0
-        return all(
-            delivery.cursor.wait_settled(end, None if deadline is None else max(0.0, deadline - time.monotonic()))
-            for delivery, end in zip(deliveries, ends, strict=True)
-        )
+        return self._pipeline.flush(timeout, running=self.is_alive())
 
     def status(self) -> dict[str, SinkStatus]:
         """Return how delivery to each sink stands, by the sink's name; the database comes first."""
-        return {delivery.sink.name: self._status_of(delivery) for delivery in (self._delivery, *self._forwarding)}
+        return self._pipeline.status()
 
     def stop(self, *, timeout: float | None = None) -> int:
         """Deliver what is queued, end the thread, and return the number of points that are left.
@@ -333,22 +311,10 @@ class ContinuousLogger(threading.Thread):
             The number of points that are missing at the sink that misses most; 0 when all were delivered.
         """
         if self._stop_called.is_set():
-            return self._points_left()
+            return self._pipeline.points_left()
         self._stop_called.set()
         atexit.unregister(self._at_exit)
-        self._queue.close()
-        deliveries = (self._delivery, *self._forwarding)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        for delivery in deliveries:
-            delivery.request_stop()
-        for delivery in deliveries if self.ident is not None else ():
-            left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-            delivery.stop(grace_s=self.dequeue_timeout + delivery.timeout_s, timeout_s=left_s)
-        if not self.is_alive():
-            self._sink.close(delivered=self._points_left() == 0)
-        for delivery in deliveries:
-            self._log_what_is_left(delivery)
-        return self._points_left()
+        return self._pipeline.stop(grace_s=self.dequeue_timeout, timeout=timeout, started=self.ident is not None)
 
     def _enqueue_odd_point(self, codename: str, x: Any, y: Any) -> None:
         """Add a point that is not two plain numbers, or say what is wrong with it."""
@@ -356,21 +322,6 @@ class ContinuousLogger(threading.Thread):
         ours = abs(time_s - wall_clock()) < OUR_STAMP_WITHIN_S
         if not self._append(self._heads[codename] | ours * STAMPED_BY_US, time_s, value):
             self._refused()
-
-    def _refused(self) -> None:
-        now = time.monotonic()
-        if now - self._refusal_logged_at < REFUSAL_LOGGED_EVERY_S:
-            return
-        self._refusal_logged_at = now
-        if self._stop_called.is_set():
-            LOGGER.error(
-                "points are added to %s after stop(): they are lost, %d so far", self.name, self._queue.refused
-            )
-        else:
-            LOGGER.error(
-                "the queue of %s is full: %d points wait for the database; new points are lost, %d so far",
-                *(self.name, self.data_queue.qsize(), self._queue.refused),
-            )
 
     def _choose_database(
         self,
@@ -416,23 +367,6 @@ class ContinuousLogger(threading.Thread):
                 # There is nobody yet who could ask this constructor to stop, other than by a signal.
                 time.sleep(min(pauses.next_delay(), left_s))
 
-    def _status_of(self, delivery: Delivery) -> SinkStatus:
-        status = delivery.status()
-        if delivery is not self._delivery:
-            return status
-        return replace(status, refused=self._queue.refused)
-
-    def _points_left(self) -> int:
-        return max(delivery.cursor.waiting for delivery in (self._delivery, *self._forwarding))
-
-    def _log_what_is_left(self, delivery: Delivery) -> None:
-        left = delivery.cursor.waiting
-        if left == 0:
-            return
-        status = delivery.status()
-        reason = "start() was never called" if status.connected is None and self.ident is None else status.last_error
-        LOGGER.error("%d points did not reach %s and are lost: %s", left, delivery.sink.name, reason or "no time left")
-
 
 def _number(codename: str, what: str, value: Any) -> float:
     """Return a time or value as a float; None is "no value"."""
@@ -442,21 +376,3 @@ def _number(codename: str, what: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"the {what} of a point of {codename} is not a number: {value!r}") from None
-
-
-def _default_max_points() -> int:
-    if not hasattr(os, "sysconf"):  # Windows
-        return MAX_POINTS
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(MAX_POINTS, memory_bytes // 4 // RECORD_BYTES)
-
-
-def _set_aside_path(sink: Sink) -> Path:
-    from PyExpLabSys.settings import Settings
-
-    folder = Settings().get("rejected_directory")
-    if folder is None:
-        import platformdirs
-
-        folder = platformdirs.user_state_path("PyExpLabSys") / "rejected"
-    return Path(folder) / (re.sub(r"[^0-9A-Za-z.-]+", "_", sink.name) + ".jsonl")
