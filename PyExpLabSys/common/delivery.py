@@ -170,19 +170,18 @@ class Delivery:
 
     def _next_batch(self) -> Batch | None:
         """Return the next batch when it is due, None when there is nothing left to do."""
-        while not self._give_up.is_set():
-            if self.cursor.waiting == 0:
-                self.cursor.wait(1)
-                self._waits_since = time.monotonic()
-            age_s = time.monotonic() - self._waits_since
-            self.cursor.wait(self.sink.batch_points, max(0.0, self._store_within_s - age_s))
-            waiting, now = self.cursor.waiting, time.monotonic()
-            batch = self.cursor.read(self.sink.batch_points)
-            if batch is None or waiting <= batch.last_sequence - batch.first_sequence + 1:
-                self._waits_since = now  # at most, for what comes while this batch is stored
-            if batch is not None or self._stopping.is_set():
-                return batch
-        return None
+        if self._give_up.is_set():
+            return None
+        if self.cursor.waiting == 0:
+            self.cursor.wait(1)  # as long as it takes; ends without a point only when stopping
+            self._waits_since = time.monotonic()
+        age_s = time.monotonic() - self._waits_since
+        self.cursor.wait(self.sink.batch_points, max(0.0, self._store_within_s - age_s))
+        waiting, now = self.cursor.waiting, time.monotonic()
+        batch = self.cursor.read(self.sink.batch_points)
+        if batch is None or waiting <= batch.last_sequence - batch.first_sequence + 1:
+            self._waits_since = now  # at most, for what comes while this batch is stored
+        return batch
 
     def _deliver(self, batch: Batch) -> None:
         """Hand over a batch until it is settled or it is time to give up."""

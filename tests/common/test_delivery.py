@@ -363,6 +363,17 @@ def test_a_batch_that_fails_is_halved_and_grows_again(line: Line) -> None:
     assert sink.stored == values
 
 
+def test_after_an_outage_pauses_begin_small_again(line: Line) -> None:
+    sink = ScriptedSink(*[TryAgainLater("gone")] * 7)
+    delivery = line.to(sink)
+    delivery._backoff = Backoff(0.0001, FOR_EVER_S)
+    values = line.put(3)
+    delivery.start()
+    sink.wait_for(lambda: sink.stored == values)
+    _finish(delivery)
+    assert delivery._backoff.next_delay() <= 0.0001
+
+
 def test_an_outage_is_one_warning_and_its_end_one_info(line: Line, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     sink = ScriptedSink(*[TryAgainLater("gone away")] * 7)
@@ -540,6 +551,7 @@ def test_stop_gives_up_on_a_sink_that_goes_on_failing(line: Line) -> None:
     assert 0.3 <= time.monotonic() - began < PATIENCE_S
     assert delivery.status().queued == 7
     assert sink.closed == [False]
+    assert len(sink.calls) <= 10, "it pauses also while it stops"
 
 
 def test_stop_breaks_a_store_that_hangs(line: Line) -> None:
