@@ -61,17 +61,15 @@ class SimulatedISeries:
         command = line[len(called) :]
         head, data = command[:3], command[3:]
         answer = self._obey(head, data)
-        if answer is None:
-            return f"{self.address}{COMMAND_UNKNOWN}\r".encode()
-        if answer.startswith("?"):
+        if answer in (COMMAND_UNKNOWN, FORMAT_WRONG):
             return f"{self.address}{answer}\r".encode()
         if self.echo:
             return f"{self.address}{head}{answer}\r".encode()
         # Without echo, what has no data has no answer.
         return f"{answer}\r".encode() if answer else b""
 
-    def _obey(self, head: str, data: str) -> str | None:
-        """Return the data of the answer, an error code, or None if there is no such command."""
+    def _obey(self, head: str, data: str) -> str:
+        """Return the data of the answer, or an error code."""
         letter, index = head[:1], head[1:]
         if letter in ("R", "G", "W", "P") and index in self.stored:
             return self._reach_setpoint(letter, index, data)
@@ -82,7 +80,7 @@ class SimulatedISeries:
             self.in_use = dict(self.stored)
             return ""
         fixed = {"X01": self._reading(), "V01": self._reading(), "U01": self._alarms(), "R26": "CNi3244"}
-        return fixed.get(head)
+        return fixed.get(head, COMMAND_UNKNOWN)
 
     def _reach_setpoint(self, letter: str, index: str, data: str) -> str:
         if letter in "RG":
