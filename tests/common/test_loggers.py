@@ -53,7 +53,13 @@ def new_logger(lab_database: LabDatabase, monkeypatch: pytest.MonkeyPatch) -> It
     def new(**arguments: Any) -> ContinuousLogger:
         account = {"username": lab_database.username, "password": lab_database.password}
         where = {"host": f"{lab_database.host}:{lab_database.port}", "database": lab_database.name}
-        defaults = {"table": TABLE, **account, "measurement_codenames": [CODENAME], "dequeue_timeout": 0.5, **where}
+        defaults: dict[str, Any] = {
+            "table": TABLE,
+            **account,
+            "measurement_codenames": [CODENAME],
+            "dequeue_timeout": 0.5,
+            **where,
+        }
         logger = ContinuousLogger(**(defaults | {"startup_timeout": 5.0, "store_within": 0.02} | arguments))
         made.append(logger)
         return logger
@@ -394,7 +400,7 @@ def test_values_that_are_numbers_are_stored(
     logger.start()
     now = logger.enqueue_point_now(CODENAME, value)
     logger.enqueue_point(CODENAME, [T0, value])
-    logger.enqueue_point(CODENAME, iter((T0, value)))
+    logger.enqueue_point(CODENAME, iter((T0, value)))  # type: ignore[arg-type]  # any iterable always did
     assert logger.stop() == 0
     id_ = tables[CODENAME]
     expected = [(id_, as_kept("new", t), stored) for t in (now, T0, T0)]
@@ -426,9 +432,9 @@ def test_a_time_of_none_is_refused(new_logger: NewLogger, tables: dict[str, int]
 def test_times_in_other_types(new_logger: NewLogger, lab_database: LabDatabase, tables: dict[str, int]) -> None:
     logger = new_logger()
     logger.start()
-    times = [1_700_000_001, np.float64(1_700_000_002.5), "1700000003.25", Decimal("1700000004.125")]
+    times: list[Any] = [1_700_000_001, np.float64(1_700_000_002.5), "1700000003.25", Decimal("1700000004.125")]
     for t in times:
-        logger.enqueue_point(CODENAME, (t, 1.0))  # type: ignore[arg-type]
+        logger.enqueue_point(CODENAME, (t, 1.0))
     assert logger.stop() == 0
     assert [t for _, t, _ in points_in(lab_database)] == [as_kept("new", float(t)) for t in times]
 
@@ -727,7 +733,7 @@ def test_a_table_locked_beyond_the_timeout_gets_each_point_once(
     logger.enqueue_point(CODENAME, (T0 - 1.0, -1.0))
     assert logger.flush(ENOUGH_S)
     with lab_database.server._connect(lab_database.name) as locker, locker.cursor() as cursor:
-        cursor.execute(f"LOCK TABLES {TABLE} WRITE")
+        cursor.execute(f"LOCK TABLES {TABLE} READ")  # so that the INSERT waits, not the look at what is there
         logger.enqueue_point(CODENAME, (T0, 1.0))
         wait_until_running(lab_database, f"INSERT INTO `{TABLE}`")
         wait_until(lambda: not _status(logger).connected, "the first attempt has failed")
@@ -853,7 +859,7 @@ def test_a_server_that_is_gone_at_the_end_is_waited_for_only_so_long(
     lab = create_lab_database(server)
     make_tables(lab, "new")
     Settings().sql_statement_timeout = 1.0
-    where = {"host": lab.host, "port": lab.port, "database": lab.name}
+    where: dict[str, Any] = {"host": lab.host, "port": lab.port, "database": lab.name}
     logger = ContinuousLogger(TABLE, lab.username, lab.password, [CODENAME], dequeue_timeout=0.2, **where)
     logger.start()
     server.pause()

@@ -41,7 +41,7 @@ def connect(driver: str, lab_database: LabDatabase, request: pytest.FixtureReque
         elif driver == "pyodbc":
             connection = pyodbc.connect(f"DSN={dsn}", autocommit=True)
         else:
-            account = {"user": lab.username, "password": lab.password, "database": lab.name}
+            account: dict[str, Any] = {"user": lab.username, "password": lab.password, "database": lab.name}
             connection = pymysql.connect(host=lab.host, port=lab.port, autocommit=True, **account)
         opened.append(connection)
         return connection
@@ -76,7 +76,7 @@ def test_statements_without_rows_give_an_empty_tuple(connect: Connect) -> None:
 
 
 def test_a_dictionary_cursor_gives_dictionaries(lab_database: LabDatabase) -> None:
-    account = {"user": lab_database.username, "password": lab_database.password}
+    account: dict[str, Any] = {"user": lab_database.username, "password": lab_database.password}
     with pymysql.connect(host=lab_database.host, port=lab_database.port, **account) as connection:
         cursor = connection.cursor(pymysql.cursors.DictCursor)
         assert timeout_query(cursor, "SELECT 1 AS one") == ({"one": 1},)
@@ -139,9 +139,9 @@ def test_arguments_by_name(connect: Connect) -> None:
     thread = InterruptableThread(cursor=cursor, query="SELECT 2")
     assert thread.daemon
     assert (thread.cursor, thread.query) == (cursor, "SELECT 2")
-    assert thread.result is NONE_RESPONSE
+    results: list[object] = [thread.result]
     thread.run()  # as documented: start() or run()
-    assert thread.result == ((2,),)
+    assert [*results, thread.result] == [NONE_RESPONSE, ((2,),)]
 
 
 def test_none_response_is_one_instance_of_its_class() -> None:
