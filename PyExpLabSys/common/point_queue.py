@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from PyExpLabSys.common.batch import Batch
-from PyExpLabSys.common.records import CODENAMES_MAX, KIND_POINT, RECORD, RECORD_BYTES
+from PyExpLabSys.common.records import CODENAMES_MAX, KIND_POINT, RECORD, RECORD_BYTES, record_dtype
 from PyExpLabSys.common.segments import SEGMENT_RECORDS, MemorySegment, Segment
 
 if TYPE_CHECKING:
@@ -228,6 +228,7 @@ class Cursor:
 
     def oldest_time(self) -> float | None:
         """Return the unix time in s of the oldest record that waits, None when nothing does."""
+        record_dtype()  # as in read
         with self._changed:
             if self._in_hand_below_position():
                 return float(self._hand_times[self._hand_start - self._hand_end])
@@ -272,6 +273,7 @@ class Cursor:
 
         What is in hand has to be settled before the next is read.
         """
+        record_dtype()  # imports numpy the first time: not while appends wait for the lock
         with self._changed:
             start = self.position
             if start == self._queue._next_sequence():
@@ -281,7 +283,7 @@ class Cursor:
             first, last = ((sequence - segment.first_sequence) * RECORD_BYTES for sequence in (start, end))
             taken = segment.read(first, last)
             self._hand_start, self._hand_end, self._hand_times = start, end, taken["time"]
-            return _batch(start, taken, segment.codenames)
+        return _batch(start, taken, segment.codenames)
 
     def settle(self, sequence: int) -> None:
         """Say that everything in hand up to and including a sequence number is done with."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from numpy.typing import NDArray
 
+from PyExpLabSys.common import point_queue as point_queue_module
 from PyExpLabSys.common.batch import Batch
 from PyExpLabSys.common.point_queue import FIRST_SEQUENCE, Cursor, PointQueue
 from PyExpLabSys.common.records import CODENAMES_MAX, KIND_POINT, head_of, record_dtype
@@ -137,6 +138,29 @@ def test_a_segment_that_cannot_be_made_costs_only_the_point_at_hand() -> None:
     storage.fail_with = None
     assert _append(queue, range(2, 5)) == [True, True, True]
     assert _drain(cursor) == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("ask", [lambda cursor: cursor.read(10), Cursor.oldest_time], ids=["read", "oldest-time"])
+def test_appends_do_not_wait_for_numpy_to_be_imported_nor_for_arrays_to_be_made(
+    ask: Callable[[Cursor], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = PointQueue()
+    cursor = queue.cursor(bound=10, vital=True)
+    _append(queue, range(3))
+    locked: list[bool] = []
+
+    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(*arguments: Any) -> Any:
+            locked.append(queue._lock.locked())
+            return function(*arguments)
+
+        return watching
+
+    monkeypatch.setattr(point_queue_module, "record_dtype", watched(record_dtype))
+    monkeypatch.setattr(point_queue_module, "_batch", watched(point_queue_module._batch))
+    ask(cursor)
+    assert locked
+    assert not any(locked)
 
 
 def test_a_cursor_begins_at_the_present() -> None:
