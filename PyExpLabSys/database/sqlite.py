@@ -70,10 +70,10 @@ class SQLiteConnection(Connection):
             return max(0, self._raw.execute(sql, plain(parameters)).rowcount)
 
     def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a statement once for each row of parameters."""
+        """Run a statement once for each row of parameters, which are Python's own numbers and texts."""
         with self._talking():
             self._begin()
-            self._raw.executemany(sql, map(plain, rows))
+            self._raw.executemany(sql, rows)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows of the answer to a query."""
