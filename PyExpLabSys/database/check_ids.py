@@ -8,7 +8,7 @@ from PyExpLabSys.database.findings import DAY_S, YEAR_S, Finding, severity_of
 from PyExpLabSys.database.schema import DESCRIPTIONS, TableLayout, quote
 
 BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
-# The rate is that of the last week; one look back covers four times the rows of the one before.
+# The rate is that of the last week or more; one look back covers four times the ids of the one before.
 RATE_OVER_S = 7 * DAY_S
 FIRST_LOOK_BACK = 1_000
 USED_WARNING, USED_SEVERE = 0.5, 0.9
@@ -29,10 +29,14 @@ def check_row_ids(connection: Connection, layout: TableLayout) -> Iterator[Findi
     ((last,),) = connection.query(f"SELECT COALESCE(MAX(id), 0) FROM {quote(layout.table)}")
     used = int(last) / end
     mend = f"ALTER TABLE {quote(layout.table)} MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT"
-    rate_hz = _rows_per_second(connection, layout.table, int(last)) if "time" in layout.columns else None
-    if rate_hz:
-        left_s = (end - int(last)) / rate_hz
-        what = f"ids are {layout.id_type}: {used:.1%} are used, at last week's rate of rows they end in {_span(left_s)}"
+    lately = _ids_used(connection, layout.table, int(last)) if "time" in layout.columns else None
+    if lately is not None:
+        ids, over_s = lately
+        left_s = (end - int(last)) / ids * over_s
+        what = (
+            f"ids are {layout.id_type}: {used:.1%} are used, at the rate of the last {_span(over_s)} with rows "
+            f"they end in {_span(left_s)}"
+        )
         yield Finding(severity=severity_of(left_s), where=layout.table, what=what, mend=mend)
     else:
         severity = severity_of(0.0 if used > USED_SEVERE else YEAR_S if used > USED_WARNING else float("inf"))
@@ -55,29 +59,32 @@ def check_type_ids(connection: Connection, descriptions: TableLayout, dateplots:
             )
 
 
-def _rows_per_second(connection: Connection, table: str, last: int) -> float | None:
-    """Return how fast ids are used up, over the last week or what there is of it; a few looks at the primary key."""
-    newest = _time_at(connection, table, last)
-    rate_hz, back = None, FIRST_LOOK_BACK
+def _ids_used(connection: Connection, table: str, last: int) -> tuple[int, float] | None:
+    """Return how many ids were used in how many seconds, over at least a week if there is one.
+
+    Costs a few looks at the primary key, where counting the rows of a week would be a look at each.
+    """
+    newest = _row_up_to(connection, table, last)
+    used, back = None, FIRST_LOOK_BACK
     while newest is not None:
-        first = max(last - back, 1)
-        time_s = _time_at(connection, table, first)
-        if time_s is not None and newest > time_s:
-            rate_hz = (last - first) / (newest - time_s)
-            if newest - time_s >= RATE_OVER_S:
-                break
-        if first == 1:
+        row = _row_up_to(connection, table, last - back)
+        if row is None:
             break
+        if newest[1] > row[1]:
+            used = (newest[0] - row[0], newest[1] - row[1])
+            if used[1] >= RATE_OVER_S:
+                break
         back *= 4
-    return rate_hz
+    return used
 
 
-def _time_at(connection: Connection, table: str, id_: int) -> float | None:
+def _row_up_to(connection: Connection, table: str, id_: int) -> tuple[int, float] | None:
+    """Return id and unix time, in s, of the last row up to an id."""
     rows = connection.query(
-        f"SELECT UNIX_TIMESTAMP(time) FROM {quote(table)} WHERE id >= ? ORDER BY id LIMIT 1", (id_,)
+        f"SELECT id, UNIX_TIMESTAMP(time) FROM {quote(table)} WHERE id <= ? ORDER BY id DESC LIMIT 1", (id_,)
     )
-    return float(rows[0][0]) if rows else None
+    return (int(rows[0][0]), float(rows[0][1])) if rows else None
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds / YEAR_S:.1f} years" if seconds >= YEAR_S else f"{seconds / DAY_S:.0f} days"
+    return f"{seconds / YEAR_S:.1f} years" if seconds >= YEAR_S else f"{seconds / DAY_S:.1f} days"

@@ -1,9 +1,11 @@
 """``pyexplabsys database``: tables, codenames and checks from the command line."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from PyExpLabSys import cli
@@ -104,8 +106,8 @@ def test_a_person_is_asked_for_the_password_of_another_account(
         asked.append(question)
         return server.password
 
-    monkeypatch.setattr(_database_options.typer, "prompt", answer)
-    monkeypatch.setattr(_database_options.sys, "stdin", _Terminal())
+    monkeypatch.setattr(typer, "prompt", answer)
+    monkeypatch.setattr(sys, "stdin", _Terminal())
     with _database_options.open_database(None, None, None, server.username) as connection:
         assert connection.query("SELECT 1") == [(1,)]
     assert asked == [f"Password of {server.username}"]

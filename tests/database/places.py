@@ -40,6 +40,7 @@ class Place:
 
     def store(self, type_id: int, points: Sequence[tuple[float, float | None]]) -> None:
         """Store points by plain statements, not by the writer of the package."""
+        rows: Sequence[Sequence[object]]
         if self.connection.dialect == "sqlite":
             sql, rows = f"INSERT INTO {TABLE} (type, time, value) VALUES (?, ?, ?)", [(type_id, *p) for p in points]
         else:

@@ -82,19 +82,27 @@ def test_old_tables_are_found_and_mended_by_the_statements(lab_database: LabData
         assert lab_database.sql(f"SELECT type, value FROM {TABLE} ORDER BY id") == [(1, 1.0), (1, 2.0), (number, 3.0)]
 
 
-def test_the_time_left_for_ids_comes_from_the_last_weeks_rate(lab_database: LabDatabase) -> None:
+def test_the_time_left_for_ids_comes_from_the_rate_of_late(lab_database: LabDatabase) -> None:
     with place_of("old MyISAM", lab_database) as place:
-        # One row in 100 s over ten years ago, then 20,000 at 10 Hz up to id 4,194,967,295: 100 million are left.
-        lab_database.sql(f"INSERT INTO {TABLE} (id, time, type) VALUES (1, FROM_UNIXTIME({NOW_S} - 10 * {YEAR_S}), 1)")
+        # A row a minute for a month, each taking 1,000 ids, up to 100,000,000 below the end. What was years ago
+        # was slower, and does not count.
+        lab_database.sql(f"INSERT INTO {TABLE} (id, time, type) VALUES (1, FROM_UNIXTIME({NOW_S} - 20 * {YEAR_S}), 1)")
         lab_database.sql(
             f"INSERT INTO {TABLE} (id, time, type) "
-            f"SELECT 4194967295 - seq, FROM_UNIXTIME({NOW_S} - seq DIV 10), 1 FROM seq_0_to_20000"
+            f"SELECT 4194967295 - 1000 * seq, FROM_UNIXTIME({NOW_S} - 60 * seq), 1 FROM seq_0_to_43200"
         )
         (finding,) = found(check(place.connection, "dummy", NOW_S), TABLE, "ids are int")
-        # The oldest row is the only one a week away, so the rate is 4.19e9 ids in ten years, 13.3 Hz: 87 days.
         assert finding.severity == "severe"
         assert "97.7% are used" in finding.what
-        assert "end in 87 days" in finding.what
+        assert f"end in {100_000_000 / 1000 / 1440:.1f} days" in finding.what
+
+
+def test_ids_that_last_for_long_are_only_noted(lab_database: LabDatabase) -> None:
+    with place_of("old MyISAM", lab_database) as place:
+        lab_database.sql(f"INSERT INTO {TABLE} (time, type) SELECT FROM_UNIXTIME({NOW_S} + seq), 1 FROM seq_1_to_5000")
+        (finding,) = found(check(place.connection, "dummy", NOW_S), TABLE, "ids are int")
+        assert finding.severity == "note"
+        assert f"end in {(2**32 - 1 - 5000) / YEAR_S:.1f} years" in finding.what
 
 
 def test_ids_without_times_are_judged_by_what_is_used(lab_database: LabDatabase) -> None:

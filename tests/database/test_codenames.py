@@ -108,7 +108,8 @@ def test_without_a_column_the_unit_stands_in_the_description(lab_database: LabDa
 
 
 def test_many_at_once_get_neither_one_id_nor_one_name_twice(place: Place) -> None:
-    tries_each, results = 4, []
+    tries_each = 4
+    results: list[int | None] = []
 
     def add_all(number: int) -> None:
         with connect(place.target) as connection:
