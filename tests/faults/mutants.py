@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -17,6 +18,7 @@ from tests.faults.weakened import WEAKENINGS
 
 HERE = Path(__file__).parent
 RUN_TIMEOUT_S = 600.0
+RUNS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +65,24 @@ def outcome(report: Path, seconds: float) -> Outcome:
 def main() -> int:
     """Run all, print the table, and return the exit status."""
     print(f"{'weakened build':<22} {'tests':>5} {'failed':>6} {'s':>5}", flush=True)
-    wrong = []
-    for weakening in WEAKENINGS:
-        result = run(weakening)
-        n_tests = len(result.passed) + len(result.failed) + len(result.broken)
-        verdict = "detected" if result.is_detected else "SURVIVED"
-        print(f"{weakening:<22} {n_tests:>5} {len(result.failed):>6} {result.seconds:>5.0f}  {verdict}", flush=True)
-        wrong += [f"{weakening}: passed all the same: {name}" for name in result.passed]
-        wrong += [f"{weakening}: could not be tested: {name}" for name in result.broken]
-        wrong += [f"{weakening}: no test names it"] * (n_tests == 0)
+    # Most of the time a test waits for a time-out.
+    with ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
+        results = pool.map(run, WEAKENINGS)
+        wrong = [text for name, result in zip(WEAKENINGS, results, strict=True) for text in reported(name, result)]
     print("\n".join(wrong))
     return 1 if wrong else 0
+
+
+def reported(weakening: str, result: Outcome) -> list[str]:
+    """Print a line of the table, and return what is wrong with it."""
+    n_tests = len(result.passed) + len(result.failed) + len(result.broken)
+    verdict = "detected" if result.is_detected else "SURVIVED"
+    print(f"{weakening:<22} {n_tests:>5} {len(result.failed):>6} {result.seconds:>5.0f}  {verdict}", flush=True)
+    return [
+        *(f"{weakening}: passed all the same: {name}" for name in result.passed),
+        *(f"{weakening}: could not be tested: {name}" for name in result.broken),
+        *[f"{weakening}: no test names it"] * (n_tests == 0),
+    ]
 
 
 def _name(case: ET.Element) -> str:

@@ -25,6 +25,7 @@ TABLE = f"dateplots_{SETUP}"
 SOMEBODY = "somebody"
 LONGEST_PAUSE_S = 0.3
 STORE_WITHIN_S = 0.05
+HANGS_FOR_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +162,18 @@ class Run:
         assert status.queued >= 300
         assert status.oldest_undelivered is not None
         return status
+
+    def accepts_while_storing(self) -> None:
+        """Show that ``enqueue_point`` returns while the sink has a batch in hand: the same before and after."""
+
+        def accepted() -> bool:
+            before_s = self.status().store_seconds
+            if before_s < HANGS_FOR_S:
+                return False
+            self.load.more(20)
+            return self.status().store_seconds > before_s
+
+        wait_until(accepted, "enqueue_point returns while a batch is in hand")
 
     def delivers(self, n_points: int = 200) -> None:
         """Return once so many further points are delivered."""

@@ -52,6 +52,7 @@ def test_the_network_stalls_beyond_the_time_out(
     relay = open_relay()
     with under_load(site, address(relay)) as run:
         relay.stall(*directions)
+        run.accepts_while_storing()
         run.sees_outage("timed out")
         relay.resume()
         run.delivers()
@@ -98,6 +99,7 @@ def test_a_commit_is_held_beyond_the_time_out_and_arrives_after_the_resend_began
     with under_load(site, address(relay)) as run:
         relay.hold_when(is_query("COMMIT"))
         relay.wait_held(PATIENCE_S)
+        run.accepts_while_storing()
         run.sees_outage("timed out")
         # The resend waits for the ledger's row, which the forgotten transaction holds.
         wait_until(lambda: site.is_running("UPDATE logger_progress"), "the resend has begun")
@@ -127,7 +129,7 @@ def test_points_are_stored_but_the_answer_is_lost(site: Site, open_relay: OpenRe
             relay.hold_when(ask)
             relay.hold_when(lambda _answer: bool(asked), "to_client")
             relay.wait_held(PATIENCE_S)
-            run.load.more(100)
+            run.accepts_while_storing()
             wait_until(lambda: "timed out" in str(run.status().last_error), "the status tells of the fault")
             run.delivers()
             assert relay.held.is_set(), "the answer is to be missing still"
@@ -143,7 +145,7 @@ def test_a_commit_is_held_and_never_arrives(site: Site, open_relay: OpenRelay) -
         for _ in range(3):
             relay.hold_when(is_query("COMMIT"))
             relay.wait_held(PATIENCE_S)
-            run.load.more(100)
+            run.accepts_while_storing()
             assert relay.held.is_set()
             failure = run.status().last_error
             relay.reset()
@@ -160,6 +162,7 @@ def test_a_lock_of_a_forgotten_connection_is_ended_on_the_server(site: Site, ope
         relay.half_open()
         relay.hold_when(is_query("COMMIT"))
         relay.wait_held(PATIENCE_S)
+        run.accepts_while_storing()
         (forgotten,) = site.connections()
         run.sees_outage("Lock wait timeout")
         assert forgotten in site.connections()
@@ -199,6 +202,7 @@ def test_an_insert_is_held_beyond_the_time_out_and_arrives_after_the_resend(site
     with under_load(site, address(relay)) as run:
         relay.hold_when(is_insert)
         relay.wait_held(PATIENCE_S)
+        run.accepts_while_storing()
         wait_until(lambda: run.status().connected is False, "the status tells of the fault")
         run.load.more(100)
         assert "timed out" in str(run.status().last_error)

@@ -60,6 +60,7 @@ def test_a_server_is_frozen_beyond_the_time_out(site: Site) -> None:
     with under_load(site) as run:
         site.server.pause()
         try:
+            run.accepts_while_storing()
             run.sees_outage("timed out")
         finally:
             site.server.resume()
@@ -71,9 +72,7 @@ def test_a_server_is_frozen_beyond_the_time_out(site: Site) -> None:
 def test_the_table_is_locked_beyond_the_time_out(site: Site) -> None:
     with under_load(site) as run:
         with held(site, f"LOCK TABLES {TABLE} WRITE"):
-            wait_until(lambda: run.status().store_seconds > 0.5, "a batch is in hand")
-            run.load.more(300)
-            assert run.status().store_seconds > 0.0
+            run.accepts_while_storing()
             run.sees_outage("Lock wait timeout")
         run.delivers()
 
@@ -101,6 +100,7 @@ def test_the_table_is_locked_for_ten_seconds_with_the_usual_time_outs(site: Site
 def test_a_backup_locks_the_whole_server(site: Site) -> None:
     with under_load(site) as run:
         with held(site, "FLUSH TABLES WITH READ LOCK"):
+            run.accepts_while_storing()
             run.sees_outage("Lock wait timeout")
         run.delivers()
 
@@ -113,6 +113,7 @@ def test_the_server_ends_the_connection_in_the_middle_of_a_statement(site: Site)
             # Others may read: a comparing logger does so before it inserts.
             with held(site, f"LOCK TABLES {TABLE} READ"):
                 wait_until(lambda: site.is_running("INSERT INTO"), "an INSERT waits for the lock")
+                run.accepts_while_storing()
                 for connection in site.connections():
                     site.lab.sql(f"KILL {connection}")
                 run.sees_outage()

@@ -74,7 +74,7 @@ def _common(values: list[str], others: list[float]) -> int:
 
 
 @ONLY_NEW
-@pytest.mark.detects("settles first", "waits for the sink")
+@pytest.mark.detects("settles first")
 def test_a_second_database_that_hangs_holds_up_nobody_and_gets_all_in_the_end(
     site: Site, open_relay: Callable[[], Relay]
 ) -> None:

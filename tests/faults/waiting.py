@@ -8,7 +8,7 @@ from collections.abc import Callable
 WEAKENED = os.environ.get("PYEXPLABSYS_TEST_MUTANT")
 """The weakening that this run is to detect (see :mod:`tests.faults.weakened`); None in an ordinary run."""
 # What a weakened build never does is not worth a long wait.
-PATIENCE_S = 15.0 if WEAKENED else 60.0
+PATIENCE_S = 10.0 if WEAKENED else 60.0
 POLL_S = 0.02
 
 

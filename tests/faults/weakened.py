@@ -139,7 +139,11 @@ def unchecked_start(patch: Patch) -> None:
 
 def rejects_batches(patch: Patch) -> None:
     """A point that can never be stored takes its batch with it."""
-    patch.setattr(Batch, "without", lambda self, _indices: self.first(0))
+
+    def without(self: Batch, _indices: Sequence[int]) -> Batch:
+        return replace(self.first(0), last_sequence=self.last_sequence)
+
+    patch.setattr(Batch, "without", without)
 
 
 def never_ends_forgotten(patch: Patch) -> None:
