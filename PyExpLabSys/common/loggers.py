@@ -115,6 +115,9 @@ class ContinuousLogger(threading.Thread):
     everything but the death of this process: connections that break or hang, a server that is restarted, locked
     tables. A script that merely ends delivers what is queued, as long as the server takes it.
 
+    A handler of a signal must neither add points nor call :meth:`stop`: it may have interrupted the main thread while
+    that adds a point and holds the queue. Let it raise (``sys.exit()``) or set an Event that the loop looks at.
+
     Which server is meant: the keyword ``host`` or ``database``; else the class variable of that name, where a script
     has assigned it; else the settings; else ``servcinf-sql`` and ``cinfdata``.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PyExpLabSys.common.delivery import Delivery, SinkStatus
+from PyExpLabSys.common.delivery import FIRST_DELAY_S, Delivery, SinkStatus
 from PyExpLabSys.common.point_queue import PointQueue
 from PyExpLabSys.common.records import FLAG_STAMPED_BY_US, RECORD_BYTES, head_of
 from PyExpLabSys.common.set_aside import SetAsideFile
@@ -48,6 +48,11 @@ class PointPipeline:
         store_within_s: float = 0.25,
         retry_cap_s: float = 60.0,
     ) -> None:
+        names = [sink.name for sink in sinks]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two sinks have one name, so the same destination: {', '.join(names)}")
+        if store_within_s < 0.0 or retry_cap_s < 0.0:
+            raise ValueError(f"a time in s is not negative: store_within {store_within_s}, reconnect {retry_cap_s}")
         self._name = name
         self.queue = PointQueue()
         bound = _default_max_points() if max_points is None else max_points
@@ -57,7 +62,8 @@ class PointPipeline:
                 self.queue.cursor(bound=bound, vital=sink is sinks[0]),
                 SetAsideFile(_set_aside_path(sink), sink.name),
                 store_within_s=store_within_s,
-                retry_cap_s=retry_cap_s,
+                # Even a lab that wants no pause gets a short one, or a server that is down would cost a whole core.
+                retry_cap_s=max(retry_cap_s, FIRST_DELAY_S),
             )
             for sink in sinks
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from PyExpLabSys.database.connection import Connection
 from PyExpLabSys.database.schema import LEDGER, TableLayout, quote
+from PyExpLabSys.database.table_definitions import SQLITE_NOW
 from PyExpLabSys.database.writing import Rows, insert_rows, rejected_rows
 from PyExpLabSys.errors import DatabaseUnavailable, RowsRejected
 
@@ -88,7 +89,9 @@ class LedgerWriting(Writing):
         return {}
 
     def _move(self, connection: Connection, previous: int, last: int) -> bool:
-        sql = f"UPDATE {LEDGER} SET seq = ? WHERE logger = ? AND seq = ?"
+        # The column is a server's to keep; SQLite has no ON UPDATE.
+        changed = f", changed = {SQLITE_NOW}" if connection.dialect == "sqlite" else ""
+        sql = f"UPDATE {LEDGER} SET seq = ?{changed} WHERE logger = ? AND seq = ?"
         return connection.execute(sql, (last, self.logger_id, previous)) == 1
 
     def _begin(self, connection: Connection, previous: int) -> int:

@@ -65,7 +65,10 @@ _MYSQL = {
         """,
 }
 
-# "Now" with a fraction comes from the Julian day: unixepoch('subsec') needs SQLite 3.42.
+# With a fraction, from the Julian day: unixepoch('subsec') needs SQLite 3.42.
+SQLITE_NOW = "(julianday('now') - 2440587.5) * 86400.0"
+"""The present unix time in s, in SQLite."""
+
 _SQLITE = {
     "dateplots_descriptions": """
         CREATE TABLE IF NOT EXISTS {table} (
@@ -78,7 +81,7 @@ _SQLITE = {
     "dateplots": """
         CREATE TABLE IF NOT EXISTS {table} (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
-            time REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
+            time REAL NOT NULL DEFAULT ({now}),
             type INTEGER NOT NULL,
             value REAL NULL
         );
@@ -87,7 +90,7 @@ _SQLITE = {
     "measurements": """
         CREATE TABLE IF NOT EXISTS {table} (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
-            time REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
+            time REAL NOT NULL DEFAULT ({now}),
             type INTEGER NOT NULL,
             timestep REAL NULL,
             comment TEXT NOT NULL DEFAULT '',
@@ -109,7 +112,7 @@ _SQLITE = {
             logger TEXT NOT NULL PRIMARY KEY,
             seq INTEGER NOT NULL,
             destination TEXT NULL,
-            changed REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
+            changed REAL NOT NULL DEFAULT ({now})
         )
         """,
 }
@@ -127,5 +130,5 @@ def statements(dialect: Dialect, kind: str, table: str) -> list[str]:
     """
     # In SQLite the names of indices are common to the whole file, so they carry the table's.
     indices = {f"index_{columns}": f"`{table}_{columns}`" for columns in ("type_time", "time", "measurement")}
-    text = dedent(_DEFINITIONS[dialect][kind]).format(table=f"`{table}`", **indices)
+    text = dedent(_DEFINITIONS[dialect][kind]).format(table=f"`{table}`", now=SQLITE_NOW, **indices)
     return [statement.strip() for statement in text.split(";")]
