@@ -150,7 +150,7 @@ def test_a_time_that_no_column_holds_never_becomes_the_present(
 
 @pytest.mark.server
 def test_statements_keep_to_what_the_server_takes(start_mariadb: Callable[..., MariaDB], new_sink: NewSink) -> None:
-    server = start_mariadb(options=["--max-allowed-packet=1024"])
+    server = start_mariadb(options=["--max-allowed-packet=1024", "--net-buffer-length=1024"])
     for layout in LAYOUTS:
         lab = create_lab_database(server)
         make_tables(lab, layout)

@@ -15,12 +15,13 @@ from PyExpLabSys.database import schema
 from PyExpLabSys.database.connection import Connection
 from PyExpLabSys.database.opening import connect
 from PyExpLabSys.database.schema import LEDGER, TableLayout, describe
+from PyExpLabSys.database.server_connection import ServerConnection
 from PyExpLabSys.database.target import DatabaseTarget
 from PyExpLabSys.database.times import floor_to_digits, to_microseconds
 from PyExpLabSys.database.writing import Rows
 from PyExpLabSys.errors import DatabaseUnavailable
 from tests.common.lab_tables import LAYOUTS, TABLE, make_tables, points_in, points_through, target_of
-from tests.database.waiting import in_thread, wait_until_running
+from tests.database.waiting import in_thread, wait_until, wait_until_running
 from tests.servers.lab import LabDatabase
 
 T0 = 1_700_000_000.75
@@ -300,22 +301,23 @@ def test_a_resend_waits_for_a_forgotten_transaction(lab_database: LabDatabase) -
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_comparing_ends_the_forgotten_connection_before_it_looks(lab_database: LabDatabase, layout: str) -> None:
     make_tables(lab_database, layout)
-    target = target_of(lab_database, statement_timeout_s=1.0)
-    writing = ComparingWriting()
+    target, writing = target_of(lab_database), ComparingWriting()
+    waiting = "SELECT id FROM information_schema.processlist WHERE info LIKE 'INSERT INTO `dateplots%'"
     with lab_database.server._connect(lab_database.name) as locker, locker.cursor() as lock:
         lock.execute(f"LOCK TABLES {TABLE} READ")
-        with connect(target) as hanging:
+        with connect(target) as hanging, connect(target) as again:
             described = describe(hanging, TABLE)
             with in_thread(writing.store, hanging, described, rows_of(described, 1, 10)) as storing:
                 wait_until_running(lab_database, f"INSERT INTO `{TABLE}`")
                 hanging.abandon()  # the server does not notice: it waits for the lock
                 with pytest.raises(DatabaseUnavailable):
                     storing.result(20.0)
-            with connect(target) as again, pytest.raises(DatabaseUnavailable):  # the lock is still there
-                writing.store(again, described, rows_of(described, 1, 10))
-        lock.execute("UNLOCK TABLES")
-    with connect(target) as at_last:
-        assert writing.store(at_last, described, rows_of(described, 1, 10)) == {}
+            assert isinstance(again, ServerConnection)
+            with in_thread(writing.store, again, described, rows_of(described, 1, 10)) as resending:
+                wait_until(lambda: (again.connection_id,) in lab_database.sql(waiting), "the resend waits as well")
+                lock.execute("UNLOCK TABLES")
+                assert resending.result(20.0) == {}
+    wait_until(lambda: not lab_database.sql(waiting), "whatever waited has been carried out")
     assert [value for _, _, value in points_in(lab_database)] == values_of(1, 10)
 
 
