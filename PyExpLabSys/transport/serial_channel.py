@@ -155,10 +155,10 @@ def _open_socket(url: str) -> TcpChannel:
 def _open(url: str, settings: SerialSettings, write_timeout_s: float) -> "serial.Serial":
     import serial
 
+    # The library has no limit for writing to the network, and says so by an exception.
+    limit_s = None if url.lower().startswith("rfc2217:") else write_timeout_s
     # Exclusive: two programs on one port would each get half of the answers.
-    return serial.serial_for_url(
-        url, timeout=SLICE_S, write_timeout=write_timeout_s, exclusive=True, **asdict(settings)
-    )
+    return serial.serial_for_url(url, timeout=SLICE_S, write_timeout=limit_s, exclusive=True, **asdict(settings))
 
 
 def _is_termios_error(error: Exception) -> bool:
