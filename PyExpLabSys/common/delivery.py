@@ -121,6 +121,7 @@ class Delivery:
                 self._deliver(batch)
             self.sink.close(delivered=self.cursor.waiting == 0)
         finally:
+            self.cursor.leave()
             self._ended.set()
 
     def request_stop(self) -> None:

@@ -218,7 +218,7 @@ class Cursor:
         self._wake_at: int | None = None
         self._alarm_at: int | None = None
         self._hurry_until = 0
-        self._interrupted = False
+        self._interrupted = self._left = False
 
     @property
     def waiting(self) -> int:
@@ -262,11 +262,23 @@ class Cursor:
             return self._hurry_until
 
     def wait_settled(self, sequence: int, timeout_s: float | None) -> bool:
-        """Wait until everything below a sequence number is settled for this sink; False after the time-out."""
+        """Wait until everything below a sequence number is settled for this sink, and return whether it is.
+
+        False after the time-out, or once nobody reads any more (:meth:`leave`).
+        """
+
+        def settled() -> bool:
+            return self.position >= sequence and self._hand_start >= min(self._hand_end, sequence)
+
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self.position >= sequence and self._hand_start >= min(self._hand_end, sequence), timeout_s
-            )
+            self._changed.wait_for(lambda: settled() or self._left, timeout_s)
+            return settled()
+
+    def leave(self) -> None:
+        """Say that nobody reads through this cursor any more, so that nobody waits for it in vain."""
+        with self._changed:
+            self._left = True
+            self._changed.notify_all()
 
     def read(self, records: int) -> Batch | None:
         """Take the next points in hand, of at most so many records and one segment; None when nothing waits.

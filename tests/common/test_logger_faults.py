@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -16,6 +16,7 @@ from PyExpLabSys.common.loggers import ContinuousLogger
 from PyExpLabSys.common.set_aside import read_set_aside
 from PyExpLabSys.database import opening
 from PyExpLabSys.database.target import DatabaseTarget
+from PyExpLabSys.errors import TryAgainLater
 from PyExpLabSys.settings import Settings
 from tests.common.held_sink import ENOUGH_S, T0, HeldSink, NewLogger
 from tests.common.lab_tables import CODENAME, LAYOUTS, TABLE, as_kept, make_tables, points_in
@@ -49,6 +50,22 @@ def test_flush_that_cannot_says_so(new_logger: NewLogger, tables: dict[str, int]
     assert not logger.flush(SHORT_S)  # the further sink holds it
     further.released.set()
     assert logger.flush(ENOUGH_S)
+
+
+def test_flush_comes_back_when_the_logger_gives_up(new_logger: NewLogger, tables: dict[str, int]) -> None:
+    further = HeldSink()
+    further.store = lambda _batch: _fail()  # type: ignore[method-assign, assignment]
+    logger = new_logger(forward_to=[further], dequeue_timeout=0.1)
+    logger.start()
+    logger.enqueue_point(CODENAME, (T0, 1.0))
+    with in_thread(logger.flush) as flushing:
+        wait_until(lambda: logger.status()["held"].last_error, "the further sink has failed")
+        assert logger.stop(timeout=0.2) == 1
+        assert flushing.result(ENOUGH_S) is False
+
+
+def _fail() -> NoReturn:
+    raise TryAgainLater("not now")
 
 
 def test_join_and_is_alive_of_a_finished_logger(new_logger: NewLogger, tables: dict[str, int]) -> None:
