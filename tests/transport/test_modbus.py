@@ -252,12 +252,15 @@ def test_wrong_checksum_costs_one_reading_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["rtu", "tcp"])
-@pytest.mark.parametrize("late_s", [0.4, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("late_s", [0.45, 0.6, 0.9, 0.99])
 def test_late_answer_is_not_taken_for_that_to_the_next_question(tcp: bool, late_s: float) -> None:
-    faults = FaultySimulator(served_bank(tcp))
+    # The device takes its time, so that a late answer would come before the next one.
+    delay_s = 0.4
+    bank = counting_bank()
+    faults = FaultySimulator(TcpUnits({1: bank}, delay_s=delay_s) if tcp else RtuSlave(bank, delay_s=delay_s))
     transport = ModbusTransport(in_memory(faults, clock=VirtualClock()), tcp=tcp)
     unit = ModbusUnit(transport, 1, timeout_s=0.5, late_s=1.0)
-    faults.inject(Fault.LATE, late_s=late_s)
+    faults.inject(Fault.LATE, late_s=late_s - delay_s)
     if late_s < 0.5:
         assert unit.read_holding_registers(5) == [5]
     else:
@@ -265,6 +268,29 @@ def test_late_answer_is_not_taken_for_that_to_the_next_question(tcp: bool, late_
             unit.read_holding_registers(5)
     # Same unit, function and length: on RTU nothing in a late answer would give it away.
     assert [unit.read_holding_registers(place)[0] for place in range(10)] == list(range(10))
+
+
+class Stutterer:
+    """A device whose first answer has a wrong checksum, and which says it again a little later."""
+
+    def __init__(self) -> None:
+        self._slave = RtuSlave(counting_bank(), delay_s=0.2)
+        self._stutters = True
+
+    def feed(self, data: bytes, now_s: float) -> list[Answer]:
+        answers = self._slave.feed(data, now_s)
+        if not self._stutters:
+            return answers
+        self._stutters = False
+        (answer,) = answers
+        return [Answer(0.2, answer.data[:-1] + b"\0"), Answer(0.3, answer.data)] if answer.data else []
+
+
+def test_what_follows_a_garbled_reply_is_thrown_away() -> None:
+    unit = connect(Stutterer(), VirtualClock(), tcp=False)
+    with pytest.raises(ProtocolError, match="checksum"):
+        unit.read_holding_registers(5)
+    assert unit.read_holding_registers(7) == [7]
 
 
 def test_unplugged_in_the_middle_of_a_reply_and_plugged_in_again() -> None:
