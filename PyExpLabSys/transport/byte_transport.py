@@ -17,6 +17,12 @@ LOGGER = logging.getLogger(__name__)
 #: A line is silent if nothing comes for this long in s: more than a character of 300 baud takes.
 SILENCE_S = 0.05
 CHUNK_BYTES = 4096
+#: How much of a reply that is not whole stands in an error message.
+SHOWN_BYTES = 80
+
+#: Lines that were closed out of step, by their names, and until when in s (of the system's clock) answers may come:
+#: who opens them again meanwhile would get the answer to a question of before.
+_LEFT_OUT_OF_STEP: dict[str, float] = {}
 
 
 class ByteTransport:
@@ -48,8 +54,9 @@ class ByteTransport:
         self._lock = threading.RLock()
         self._closed = False
         self._buffer = bytearray()
-        self._in_step = True
-        self._answers_end_s = clock.monotonic()
+        left_s = _LEFT_OUT_OF_STEP.pop(self.name, None) if clock is SYSTEM_CLOCK else None
+        self._in_step = left_s is None
+        self._answers_end_s = clock.monotonic() if left_s is None else left_s
 
     def exchange(
         self, request: bytes, framing: Framing, *, timeout_s: float | None = None, late_s: float | None = None
@@ -116,6 +123,8 @@ class ByteTransport:
     def close(self) -> None:
         """Give the wire back; an exchange of another thread ends with a TransportError. A second time does nothing."""
         # Without the lock: it would wait for an exchange that hangs, and that is one reason to close.
+        if not self._closed and not self._in_step and self.clock is SYSTEM_CLOCK:
+            _LEFT_OUT_OF_STEP[self.name] = self._answers_end_s
         self._closed = True
         self._channel.close()
 
@@ -131,9 +140,9 @@ class ByteTransport:
             left_s = max(0.0, deadline_s - self.clock.monotonic())
             data = self._channel.read(CHUNK_BYTES, left_s)
             if not data:
-                raise TransportTimeoutError(
-                    f"{self.name}: no complete reply {which} within {timeout_s} s, {bytes(self._buffer)!r} came"
-                )
+                came = f"{len(self._buffer)} bytes came, the last: {bytes(self._buffer[-SHOWN_BYTES:])!r}"
+                came = came if self._buffer else "nothing came"
+                raise TransportTimeoutError(f"{self.name}: no complete reply {which} within {timeout_s} s, {came}")
             self._buffer += data
         message = bytes(self._buffer[:length])
         del self._buffer[:length]

@@ -5,7 +5,6 @@ opening gets a terminal of its own. The link leads to a fresh one before the fir
 last one, or as soon as the last one was closed again.
 """
 
-import contextlib
 import errno
 import os
 import select
@@ -15,8 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from PyExpLabSys.simulators.serving.base import ByteSimulator
+from PyExpLabSys.simulators.serving.base import Answer, ByteSimulator
 from PyExpLabSys.simulators.serving.outbox import Outbox
+
+#: How long in s until a terminal that is full is tried again.
+FULL_S = 0.002
+#: No answer is as long.
+LONGEST_UNSENT_BYTES = 2**22
 
 
 @dataclass(eq=False)
@@ -27,6 +31,8 @@ class Terminal:
     path: str
     #: Whether the kernel has told that nobody has it open: the first time that means not yet, then no more.
     told_of: bool = False
+    #: What there was no room for yet.
+    unsent: bytes = b""
 
 
 class PtyServer:
@@ -116,7 +122,8 @@ class PtyServer:
         while terminal.master in self._terminals:
             try:
                 data = os.read(terminal.master, 4096)
-            except BlockingIOError:
+            except BlockingIOError:  # somebody has it open, and says nothing more
+                terminal.told_of = True
                 return
             except OSError:  # EIO: nobody has it open
                 self._note_closed(terminal)
@@ -140,9 +147,25 @@ class PtyServer:
         if data is None:
             self.unplug()
         elif terminal.master in self._terminals:
-            # Nobody there any more, or nobody who reads: a wire does not wait.
-            with contextlib.suppress(OSError):
-                os.write(terminal.master, data)
+            self._send(terminal, data)
+
+    def _send(self, terminal: Terminal, data: bytes) -> None:
+        """Write what there is room for, and the rest when somebody has read that: a terminal holds some 4 kB."""
+        waiting = bool(terminal.unsent)
+        terminal.unsent += data
+        if waiting and data:
+            return
+        try:
+            written = os.write(terminal.master, terminal.unsent)
+        except BlockingIOError:
+            written = 0
+        except OSError:  # nobody there any more
+            written = len(terminal.unsent)
+        terminal.unsent = terminal.unsent[written:]
+        if len(terminal.unsent) > LONGEST_UNSENT_BYTES:  # nobody who reads: a wire does not wait for ever
+            terminal.unsent = b""
+        if terminal.unsent:
+            self._outbox.put([Answer(FULL_S, b"")], terminal, time.monotonic())
 
     def _hears(self, terminal: Terminal) -> bool:
         if self._baudrate is None:
