@@ -44,6 +44,7 @@ class PointOutlet:
         self._setup, self._forward_to = setup, forward_to
         self._max_points, self._store_within_s = max_points, store_within_s
         self._pipeline: PointPipeline | None = None
+        self._delivering = False
         self._heads: dict[str, int] = {}
         self._observers: list[tuple[Observer, RepeatedFault]] = []
         self.left = 0
@@ -67,6 +68,7 @@ class PointOutlet:
     def start(self) -> None:
         """Begin to deliver."""
         self._connected().start()
+        self._delivering = True
 
     def store(self, codename: str, time_s: float, value: float) -> None:
         """Queue a point that was stamped by this computer."""
@@ -87,7 +89,7 @@ class PointOutlet:
     def stop(self, timeout_s: float | None) -> None:
         """Deliver what is queued while that goes on; ``left`` is then the number of points that are lost."""
         if self._pipeline is not None:
-            self.left = self._pipeline.stop(grace_s=GRACE_S, timeout=timeout_s)
+            self.left = self._pipeline.stop(grace_s=GRACE_S, timeout=timeout_s, started=self._delivering)
 
     def sinks(self) -> dict[str, SinkStatus]:
         """Return how delivery to each sink stands, the database first."""

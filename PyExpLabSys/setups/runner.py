@@ -76,11 +76,11 @@ def _log(setup: Runnable, arguments: argparse.Namespace) -> int:
     notifier = Notifier()
     with _stop_signals() as stop:
         target = setup.target() if arguments.into_database else None
-        setup.start(simulated=arguments.simulate, once=arguments.once, target=target)
-        if arguments.simulate and target is not None:
+        if target is not None:
             LOGGER.warning("simulated points go into the lab's database %s, table %s", target.name, setup.table)
-        notifier.ready()
         try:
+            setup.start(simulated=arguments.simulate, once=arguments.once, target=target)
+            notifier.ready()
             _wait(setup, stop, notifier, once=arguments.once)
         finally:
             notifier.stopping()

@@ -61,7 +61,7 @@ def service_unit(script: Path, *, python: Path, user: str, folder: Path | None =
     script = script.absolute()
     if not script.is_file():
         raise SettingsError(f"there is no script {script}")
-    if not re.fullmatch(r"[A-Za-z_][0-9A-Za-z_.-]*\\$?", user):
+    if not re.fullmatch(r"[A-Za-z_][0-9A-Za-z_.-]*\$?", user):
         raise SettingsError(f"{user!r} is no name of an account")
     folder = script.parent if folder is None else folder.absolute()
     for path in (script, python, folder):
