@@ -2,7 +2,9 @@
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import hypothesis
 import pytest
@@ -46,7 +48,9 @@ def test_reply_in_pieces(clock: VirtualClock) -> None:
 
 def test_time_out_is_for_the_whole_reply(clock: VirtualClock) -> None:
     transport = in_memory(Planned([(0.3 * n, b"x") for n in range(100)]), clock=clock, timeout_s=1.0)
-    with pytest.raises(TransportTimeoutError, match=r"no complete reply to b'\?' within 1.0 s, b'xxxx' came"):
+    with pytest.raises(
+        TransportTimeoutError, match=r"no complete reply to b'\?' within 1.0 s, 4 bytes came, the last: b'xxxx'"
+    ):
         transport.exchange(b"?", CR)
     assert clock.monotonic() == pytest.approx(1001.0)
 
@@ -148,11 +152,31 @@ def test_interrupted_exchange_leaves_the_line_out_of_step(clock: VirtualClock, m
             raise Interrupted
         return b""
 
-    with monkeypatch.context() as patch:
-        patch.setattr(SimulatedChannel, "read", interrupt)
+    with monkeypatch.context() as patched:
+        patched.setattr(SimulatedChannel, "read", interrupt)
         with pytest.raises(Interrupted):
             transport.exchange(b"1\r", CR)
     assert transport.exchange(b"2\r", CR) == b"2\r"
+
+
+def test_line_that_was_closed_out_of_step_is_so_when_it_is_opened_again() -> None:
+    """On a real wire, the answer comes to whoever has the port open by then."""
+    line = Planned([(0.6, b"late\r")])
+    channel = SimulatedChannel(line, name="/dev/ttyReopened")
+    first = ByteTransport(channel, timeout_s=0.1)
+    with pytest.raises(TransportTimeoutError):
+        first.exchange(b"1\r", CR, late_s=0.8)
+    with patch.object(channel, "close"):
+        first.close()
+    second = ByteTransport(channel, timeout_s=1.0)
+    assert second.exchange(b"2\r", CR) == b"2\r"
+    assert line.asked[1][0] - line.asked[0][0] >= 0.8
+    with patch.object(channel, "close"):
+        second.close()
+    # In step when it was closed, it is when it is opened.
+    began_s = time.monotonic()
+    assert ByteTransport(channel).exchange(b"3\r", CR) == b"3\r"
+    assert time.monotonic() - began_s < 0.5
 
 
 # ---------------------------------------------------------------------------------------- P8, for all that can happen

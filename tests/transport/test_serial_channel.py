@@ -1,5 +1,7 @@
 """Serial ports: real pseudo-terminals, a real RFC 2217 server, and every foreign exception made ours."""
 
+import contextlib
+import gc
 import os
 import socket
 import termios
@@ -218,15 +220,17 @@ class Rfc2217Server:
         self.manager = serial.rfc2217.PortManager(self.port, self)  # type: ignore[arg-type]
         self.threads.append(threading.Thread(target=self.read_port))
         self.threads[1].start()
-        while data := self.connection.recv(1024):
-            self.port.write(b"".join(self.manager.filter(data)))
+        with contextlib.suppress(ConnectionError):  # cut while it was answering
+            while data := self.connection.recv(1024):
+                self.port.write(b"".join(self.manager.filter(data)))
         self.ended.set()
 
     def read_port(self) -> None:
         assert self.manager is not None
         while not self.ended.is_set():
-            if data := self.port.read(self.port.in_waiting or 1):
-                self.write(b"".join(self.manager.escape(data)))
+            with contextlib.suppress(OSError):
+                if data := self.port.read(self.port.in_waiting or 1):
+                    self.write(b"".join(self.manager.escape(data)))
 
     def cut(self) -> None:
         assert self.connection is not None
@@ -234,10 +238,8 @@ class Rfc2217Server:
 
     def close(self) -> None:
         if self.connection is not None:
-            try:
+            with contextlib.suppress(OSError):  # the other end was first
                 self.cut()
-            except OSError:  # the other end was first
-                self.ended.set()
         for thread in self.threads:
             thread.join(10.0)
         if self.connection is not None:
@@ -265,6 +267,8 @@ def test_rfc2217(rfc2217: Rfc2217Server) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
+# pyserial does not close the socket of a connection that was cut, it only drops it.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_rfc2217_cut(rfc2217: Rfc2217Server) -> None:
     transport = open_serial(rfc2217.url, timeout_s=0.5)
     assert transport.exchange(b"a\r", CR) == b"a\r"
@@ -272,6 +276,7 @@ def test_rfc2217_cut(rfc2217: Rfc2217Server) -> None:
     with pytest.raises(InstrumentError):
         transport.exchange(b"a\r", CR)
     transport.close()
+    gc.collect()
 
 
 def test_rfc2217_refused() -> None:
