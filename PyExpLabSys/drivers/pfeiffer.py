@@ -1,6 +1,6 @@
 """Driver for the Pfeiffer controllers of one or two vacuum gauges: TPG 261 and TPG 262.
 
-Source: Pfeiffer's manual of the TPG 261/262, chapter on the serial interface: handshake, table of mnemonics, error word.
+Source: Pfeiffer's manual of the TPG 261/262, chapter on the serial interface: handshake, mnemonics, error word.
 """
 
 import re
