@@ -27,4 +27,6 @@ napoleon_use_ivar = True
 # Every name of ours must lead somewhere. Names of Python and of other packages are not looked up: the documentation
 # builds without a network.
 nitpicky = True
+# Type variables have no place in the documentation.
+nitpick_ignore = [("py:class", "PyExpLabSys.instrument.TransportT"), ("py:obj", "PyExpLabSys.instrument.TransportT")]
 nitpick_ignore_regex = [(r"py:.*", r"(?!PyExpLabSys\b).*")]

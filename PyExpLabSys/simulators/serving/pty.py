@@ -51,6 +51,8 @@ class PtyServer:
         # Held whenever terminals are made, used or closed.
         self._lock = threading.RLock()
         self._epoll = select.epoll()
+        #: What was noticed on the side.
+        self._events: list[tuple[int, int]] = []
         self._terminals: dict[int, Terminal] = {}
         self._offered: Terminal | None = None
         self._outbox: Outbox[Terminal] = Outbox()
@@ -100,6 +102,10 @@ class PtyServer:
         self._terminals[master] = self._offered
         # Edges only: as long as nobody has opened it, the kernel would say so all the time.
         self._epoll.register(master, select.EPOLLIN | select.EPOLLET)
+        # The first edge says that nobody has opened it yet. Take it before anybody can.
+        events = self._epoll.poll(0)
+        self._offered.told_of = any(descriptor == master for descriptor, _ in events)
+        self._events += [event for event in events if event[0] != master]
         new_link = self.link.with_name(f".{self.link.name}.new")
         new_link.symlink_to(self._offered.path)
         new_link.replace(self.link)
@@ -108,8 +114,10 @@ class PtyServer:
         while not self._stopping:
             wait_s = self._outbox.wait_s(time.monotonic())
             # Up to the next ms, or epoll would wake too early, again and again.
-            events = self._epoll.poll(None if wait_s is None else wait_s + 0.001)
+            events = self._epoll.poll(0 if self._events else None if wait_s is None else wait_s + 0.001)
             with self._lock:
+                events += self._events
+                self._events = []
                 for descriptor, _ in events:
                     terminal = self._terminals.get(descriptor)
                     if terminal is not None:
