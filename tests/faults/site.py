@@ -9,12 +9,10 @@ import pymysql
 
 from PyExpLabSys.common.delivery import SinkStatus
 from PyExpLabSys.common.loggers import ContinuousLogger
-from PyExpLabSys.database import codenames, schema
-from PyExpLabSys.database.opening import connect
-from PyExpLabSys.database.target import DatabaseTarget
+from PyExpLabSys.database.table_definitions import statements
 from tests.faults.load import Load
 from tests.faults.oracle import CODENAMES, Point, Row, differences, expected_rows, stream
-from tests.faults.waiting import wait_until
+from tests.faults.waiting import PATIENCE_S, wait_until
 from tests.servers.lab import LabDatabase
 from tests.servers.mariadb import MariaDB
 
@@ -85,7 +83,12 @@ class Site:
     def session(self) -> "pymysql.Connection[Any]":
         """Return a session of somebody else in the lab; a context manager."""
         return pymysql.connect(
-            host=self.lab.host, port=self.lab.port, user=SOMEBODY, password=SOMEBODY, database=self.lab.name
+            host=self.lab.host,
+            port=self.lab.port,
+            user=SOMEBODY,
+            password=SOMEBODY,
+            database=self.lab.name,
+            read_timeout=PATIENCE_S,
         )
 
     def connections(self) -> list[int]:
@@ -103,13 +106,13 @@ class Site:
 def site_of(server: MariaDB, lab: LabDatabase, layout: str) -> Iterator[Site]:
     """Make the tables of the setup in one of the layouts."""
     if layout == NEW:
-        target = DatabaseTarget(
-            hosts=((lab.host, lab.port),), database=lab.name, username=lab.username, password=lab.password
-        )
-        with connect(target) as connection:
-            schema.create_tables(connection, SETUP)
-            ids = {codename: codenames.add(connection, codename) for codename in CODENAMES}
-            connection.commit()
+        # Not through a connection of the package, which may be weakened.
+        for kind, table in (("dateplots_descriptions", "dateplots_descriptions"), ("dateplots", TABLE)):
+            for statement in statements("mysql", kind, table):
+                lab.sql(statement)
+        ids = {codename: number for number, codename in enumerate(CODENAMES, start=1)}
+        for codename, number in ids.items():
+            lab.sql("INSERT INTO dateplots_descriptions (id, codename) VALUES (%s, %s)", (number, codename))
     else:
         ids = lab.create_old_layout(SETUP, CODENAMES, engine=layout.split()[1])
     yield Site(lab=lab, layout=layout, ids=ids)

@@ -90,7 +90,7 @@ def test_the_connection_breaks_after_any_number_of_bytes(site: Site, open_relay:
 
 
 @INNODB
-@pytest.mark.detects("read, then send", "blind resend", "waits for the sink")
+@pytest.mark.detects("read, then send", "waits for the sink")
 def test_a_commit_is_held_beyond_the_time_out_and_arrives_after_the_resend_began(
     site: Site, open_relay: OpenRelay
 ) -> None:
@@ -138,7 +138,7 @@ def test_points_are_stored_but_the_answer_is_lost(site: Site, open_relay: OpenRe
 
 
 @INNODB
-@pytest.mark.detects("settles first", "no commit", "waits for the sink")
+@pytest.mark.detects("settles first", "waits for the sink")
 def test_a_commit_is_held_and_never_arrives(site: Site, open_relay: OpenRelay) -> None:
     relay = open_relay()
     with under_load(site, address(relay)) as run:
@@ -174,7 +174,7 @@ def test_a_lock_of_a_forgotten_connection_is_ended_on_the_server(site: Site, ope
 
 
 @ONLY_NEW
-@pytest.mark.detects("no commit")
+@pytest.mark.detects("settles first")
 def test_the_first_commit_of_the_ledger_is_held_and_arrives_after_the_resend_began(
     site: Site, open_relay: OpenRelay
 ) -> None:

@@ -78,7 +78,7 @@ def test_the_table_is_locked_beyond_the_time_out(site: Site) -> None:
 
 
 @ONE_OF_EACH
-@pytest.mark.detects("no commit", "waits for the sink")
+@pytest.mark.detects("waits for the sink")
 def test_the_table_is_locked_for_ten_seconds_with_the_usual_time_outs(site: Site) -> None:
     Settings().reset()
     with under_load(site) as run:
