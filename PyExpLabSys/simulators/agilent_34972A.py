@@ -211,10 +211,11 @@ class Simulated34972A(SimulatedSCPI):
         self.scan = Scan(now_s, sweeps, max(interval_s, passed_s), list(self.scan_list), ready_s)
 
     def _readings(self) -> str:
-        """Return the memory, which for want of waiting has all that a scan that is not over will have read."""
+        """Return the memory, as soon as the scan is over."""
         scan = self.scan
         if scan is None:
             raise Refusal(-230)
+        self.busy_until_s = min(scan.end_s(), scan.stopped_s)
         times = [
             (channel, scan.start_s + sweep * scan.interval_s + ready_s)
             for sweep in range(scan.sweeps)

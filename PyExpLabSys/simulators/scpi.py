@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from PyExpLabSys.simulators.serving.base import ByteSimulator, MessageSimulator
+from PyExpLabSys.simulators.serving.base import Answer, ByteSimulator, MessageSimulator
 from PyExpLabSys.simulators.serving.memory import in_memory
 from PyExpLabSys.transport.byte_transport import ByteTransport
 from PyExpLabSys.transport.clock import SYSTEM_CLOCK, Clock
@@ -68,6 +68,8 @@ class SimulatedSCPI:
         self._ending = reply_ending
         self._depth = queue_depth
         self._no_error = "0" if keithley else "+0"
+        #: Until when in s it does nothing else; what is sent meanwhile waits.
+        self.busy_until_s = 0.0
         self._errors: deque[int] = deque()
         self._event_status = POWER_ON
         self._event_enable = self._service_enable = 0
@@ -213,14 +215,39 @@ def _pattern(header: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-def device(**options: Any) -> ByteSimulator:
-    """Return a new instrument for any wire; the options are the arguments of :class:`SimulatedSCPI`."""
-    return serve(SimulatedSCPI(**options))
+class _Served:
+    """An instrument on a wire: it takes line after line, the next one when it is done with the one before."""
+
+    def __init__(self, instrument: SimulatedSCPI) -> None:
+        self._instrument = instrument
+        self._ready_s: list[float] = []
+        # A carriage return, a line feed or both end a line.
+        self._lines = MessageSimulator(self._handle, until_any(b"\n", b"\r"))
+
+    def feed(self, data: bytes, now_s: float) -> list[Answer]:
+        """Return the replies, each when it is ready."""
+        self._ready_s.clear()
+        answers = self._lines.feed(data, now_s)
+        return [
+            Answer(max(0.0, ready_s - now_s), answer.data)
+            for ready_s, answer in zip(self._ready_s, answers, strict=True)
+        ]
+
+    def _handle(self, request: bytes, now_s: float) -> bytes:
+        reply = self._instrument.handle(request, max(now_s, self._instrument.busy_until_s))
+        if reply:
+            self._ready_s.append(self._instrument.busy_until_s)
+        return reply
 
 
 def serve(instrument: SimulatedSCPI) -> ByteSimulator:
-    """Return an instrument for any wire; it takes a carriage return, a line feed or both for the end of a line."""
-    return MessageSimulator(instrument.handle, until_any(b"\n", b"\r"))
+    """Return an instrument for any wire."""
+    return _Served(instrument)
+
+
+def device(**options: Any) -> ByteSimulator:
+    """Return a new instrument for any wire; the options are the arguments of :class:`SimulatedSCPI`."""
+    return serve(SimulatedSCPI(**options))
 
 
 def simulate(*, clock: Clock = SYSTEM_CLOCK, **options: Any) -> ByteTransport:
