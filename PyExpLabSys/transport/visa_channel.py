@@ -106,7 +106,8 @@ class VisaChannel(ByteChannel):
             return self._read_some(max_bytes, 0.0)
         with self._lock, self._translated("cannot be read"):
             waiting = self._resource.bytes_in_buffer
-        return self._read_some(min(max_bytes, waiting), 0.0) if waiting else b""
+        # Each by itself: if the library cannot read several within its time-out, those that it has read are lost.
+        return b"".join(self._read_some(1, 0.0) for _ in range(min(max_bytes, waiting)))
 
     def _read_some(self, max_bytes: int, timeout_s: float) -> bytes:
         more_may_come = self._visa.constants.StatusCode.success_max_count_read

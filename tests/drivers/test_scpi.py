@@ -325,6 +325,19 @@ def test_visa_serial_port(served, tmp_path, monkeypatch: pytest.MonkeyPatch) -> 
         assert instrument.read_errors() == [(-113, "Undefined header")]
 
 
+def test_visa_serial_port_loses_nothing_on_a_busy_computer(served, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read of several bytes that ends with a time-out has lost those that it had read already."""
+    monkeypatch.setattr("PyExpLabSys.transport.visa_channel.SLICE_S", 0.001)
+
+    class Curve(SimulatedSCPI):
+        def handle(self, request: bytes, now_s: float) -> bytes:
+            return b"0123456789" * 2000 + b"\n"
+
+    server = served.enter_context(PtyServer(serve(Curve()), tmp_path / "tty"))
+    with SCPI("visa", visa_string=f"ASRL{server.link}::INSTR", line_ending="\n") as instrument:
+        assert instrument.scpi_comm("CURV?", timeout_s=20.0) == "0123456789" * 2000
+
+
 def test_visa_reply_that_is_late(served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SCPI, "TIMEOUT_S", 0.2)
     monkeypatch.setattr(SCPI, "LATE_S", 0.6)
