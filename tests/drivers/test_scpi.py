@@ -238,15 +238,27 @@ def test_fault_costs_one_answer_and_no_more(
     assert instrument.read_software_version() == IDENTITY
 
 
-@pytest.mark.parametrize(("timeout_s", "late_s"), [(None, 1.9), (None, 2.1), (None, 3.95), (30.0, 31.0), (30.0, 59.0)])
-def test_late_answer_is_not_taken_for_another(clock: VirtualClock, timeout_s: float | None, late_s: float) -> None:
-    faults = FaultySimulator(device())
+class Slow:
+    """Takes its time for each answer, so that one that is late can come while the next is waited for."""
+
+    delay_s = 1.5
+
+    def __init__(self) -> None:
+        self.instrument = device()
+
+    def feed(self, data: bytes, now_s: float) -> list[Answer]:
+        return [answer._replace(delay_s=self.delay_s) for answer in self.instrument.feed(data, now_s)]
+
+
+@pytest.mark.parametrize(("timeout_s", "after_s"), [(None, 1.9), (None, 2.1), (None, 3.95), (30.0, 31.0), (30.0, 59.0)])
+def test_late_answer_is_not_taken_for_another(clock: VirtualClock, timeout_s: float | None, after_s: float) -> None:
+    faults = FaultySimulator(Slow())
     instrument = lan(in_memory(faults, clock=clock))
-    faults.inject(Fault.LATE, late_s=late_s)
+    faults.inject(Fault.LATE, late_s=after_s - Slow.delay_s)
     try:
         assert instrument.scpi_comm("*ESR?", timeout_s=timeout_s) == "128"
     except TransportTimeoutError:
-        assert late_s > (timeout_s or instrument.TIMEOUT_S)
+        assert after_s > (timeout_s or instrument.TIMEOUT_S)
     assert instrument.scpi_comm("*OPC?") == "1"
     assert instrument.scpi_comm("*TST?") == "0"
 
