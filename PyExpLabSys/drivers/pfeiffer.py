@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple, TypeVar
 
-from PyExpLabSys.errors import CommandRejectedError, InstrumentError, ProtocolError
+from PyExpLabSys.errors import CommandRejectedError, InstrumentError, ProtocolError, TransportError
 from PyExpLabSys.instrument import Instrument, InstrumentInfo
 from PyExpLabSys.transport.byte_transport import ByteTransport
 from PyExpLabSys.transport.framing import exactly
@@ -147,8 +147,8 @@ def decode_unit(data: str) -> str:
 class TPG26x(Instrument):
     """One controller on one port.
 
-    Before the first question, and after each one that failed, it is told to forget what it was doing: it may stand in
-    the mode in which it sends readings by itself, or in the middle of an exchange.
+    Before the first question, and after each one without a valid answer, it is told to forget what it was doing: it may
+    be sending readings by itself, or be in the middle of an exchange.
 
     Args:
         port: What :func:`~PyExpLabSys.transport.serial_channel.open_serial` opens.
@@ -243,18 +243,17 @@ class TPG26x(Instrument):
         """Return whether the controller sends all printable characters back as they were sent."""
         with self._transport.locked():
             self._begin("RST")
-            # From here on each character comes back, until the end is told; so there is no line of data.
+            # From here on each character comes back at once, until ETX: there is no line of data.
             self._in_doubt = True
             self._transport.send(self.ENQ)
-            return self._exchange(ECHO_TEST, exactly(len(ECHO_TEST))) == ECHO_TEST
+            echo = self._exchange(ECHO_TEST, exactly(len(ECHO_TEST)))
+            self._transport.send(self.ETX)
+            return echo == ECHO_TEST
 
     def _query(self, command: str, decode_data: Callable[[str], Answer]) -> Answer:
         with self._transport.locked():
             self._begin(command)
-            self._in_doubt = True
-            answer = self._ask(self.ENQ, LINE_END, lambda reply: decode_data(decode(reply)))
-            self._in_doubt = False
-            return answer
+            return self._step(self.ENQ, lambda reply: decode_data(decode(reply)))
 
     def _begin(self, command: str) -> None:
         """Send a command and see that it is understood, so that an enquiry brings its data."""
@@ -262,12 +261,18 @@ class TPG26x(Instrument):
         if self._in_doubt:
             self._transport.send(self.ETX)
             self._transport.mark_out_of_step()
-        self._in_doubt = True
-        if not self._ask(line, LINE_END, lambda reply: is_acknowledged(reply, command)):
-            error = self._ask(self.ENQ, LINE_END, decode)
             self._in_doubt = False
-            raise RefusedError(f"{command} refused with {error}: {ERRORS.get(error, 'several errors')}")
-        self._in_doubt = False
+        if not self._step(line, lambda reply: is_acknowledged(reply, command)):
+            error = self._step(self.ENQ, decode)
+            raise RefusedError(f"{command} refused with {error}: {ERRORS.get(error, 'not one of the known errors')}")
+
+    def _step(self, request: bytes, decode_reply: Callable[[bytes], Answer]) -> Answer:
+        """Do half an exchange; if no valid reply comes, nobody knows what the controller will say next."""
+        try:
+            return self._ask(request, LINE_END, decode_reply)
+        except (TransportError, ProtocolError):
+            self._in_doubt = True
+            raise
 
 
 class TPG262(TPG26x):
