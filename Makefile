@@ -7,8 +7,8 @@ DEMO_SECONDS ?= 30
 PYTHON ?=
 # Further arguments for pytest, such as PYTEST_ARGS="-k delivery".
 PYTEST_ARGS ?=
-# What the tests with a server need from the system (Debian's names).
-SYSTEM_PACKAGES := mariadb-server odbc-mariadb unixodbc tzdata
+# What the tests need from the system (Debian's names).
+SYSTEM_PACKAGES := mariadb-server odbc-mariadb unixodbc systemd tzdata
 
 .PHONY: help demo test coverage bench docs lint clean
 

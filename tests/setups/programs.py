@@ -35,12 +35,17 @@ class Program:
     """A script that runs while inside ``with``, and what it says in its log."""
 
     def __init__(
-        self, script: Path, *arguments: str, settings: Mapping[str, str], more: Mapping[str, str] | None = None
+        self,
+        script: Path,
+        *arguments: str,
+        settings: Mapping[str, str],
+        more: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
-        self._log = script.parent / f"{script.stem}.log"
+        self._folder = script.parent if folder is None else folder
+        self._log = self._folder / f"{script.stem}.log"
         self._command = [sys.executable, str(script), *arguments]
         self._environment = environment(settings) | dict(more or {})
-        self._folder = script.parent
 
     def __enter__(self) -> Self:
         with self._log.open("w") as log:
