@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 # What the tests need from the system (Debian's names).
 SYSTEM_PACKAGES := mariadb-server odbc-mariadb unixodbc systemd tzdata
 
-.PHONY: help demo test coverage bench docs lint clean
+.PHONY: help demo test coverage mutants bench docs lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1@/p' Makefile | while IFS=@ read -r target what; do printf '%-10s %s\n' "$$target" "$$what"; done
@@ -28,6 +28,10 @@ coverage: $(VENV)/.installed-test ## run all tests and show which lines they did
 	$(VENV)/bin/coverage run -m pytest $(PYTEST_ARGS)
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
+
+mutants: $(VENV)/.installed-test ## show that the fault tests fail on deliberately weakened builds
+	@.ci/install-system-packages $(SYSTEM_PACKAGES)
+	$(VENV)/bin/python -m tests.faults.mutants
 
 bench: $(VENV)/.installed-bench ## measure the speeds of docs/performance.md on this computer
 	@.ci/install-system-packages $(SYSTEM_PACKAGES)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 LOCK_WAIT_TIMEOUT = 1205
+# After so many failures in a row, what earlier connections may still be doing is ended whatever the error was.
+PATIENCE = 2
 FORGOTTEN_MAX = 16
 # Each commit is synced to the disk, and writes again the pages of the index that the one before wrote.
 SQLITE_BATCH_POINTS = 20_000
@@ -58,11 +60,13 @@ class CinfdataSink(Sink):
         self._logger_id = logger_id
         self._lasting = lasting
         self._writing: Writing | None = None
+        self._transactional = False
         self._layout: TableLayout
         self._latest_s: float
         self._connection: Connection | None = None
         self._forgotten: deque[Connection] = deque(maxlen=FORGOTTEN_MAX)
         self._end_forgotten = False
+        self._failures = 0
         self.types: dict[str, int] = {}
 
     @property
@@ -92,9 +96,11 @@ class CinfdataSink(Sink):
         """Store all points of a batch, or raise as :meth:`Sink.store` says."""
         try:
             self._store(batch)
+            self._failures = 0
         except DatabaseUnavailable as error:
+            self._failures += 1
             # Somebody holds the ledger's row: most likely an earlier connection of ours that the server still has.
-            self._end_forgotten = error.code == LOCK_WAIT_TIMEOUT
+            self._end_forgotten |= error.code == LOCK_WAIT_TIMEOUT or self._failures >= PATIENCE
             self._give_up_connection()
             raise TryAgainLater(str(error)) from error
         except (DatabaseMisconfigured, CodenameError) as error:
@@ -124,8 +130,10 @@ class CinfdataSink(Sink):
         from PyExpLabSys.database.writing import unstorable
 
         connection = self._connected()
-        if self._writing is None:
+        # A table made anew may have another engine, and what suits one with transactions fails with one without.
+        if self._writing is None or self._transactional != self._layout.transactional:
             self._writing = self._choose_writing(connection)
+            self._transactional = self._layout.transactional
         indices, reasons = unstorable(self._layout, batch.times, batch.values, self._latest_s)
         if indices:
             raise PointsRejected(indices, reasons)

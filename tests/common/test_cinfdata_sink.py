@@ -228,6 +228,25 @@ def test_a_table_that_is_gone_and_comes_back(lab_database: LabDatabase, new_sink
     assert [value for _, _, value in points_in(lab_database)] == [0.0, 1.0]
 
 
+def test_a_table_that_comes_back_without_transactions_is_written_as_such(
+    lab_database: LabDatabase, new_sink: NewSink
+) -> None:
+    make_tables(lab_database, "new")
+    sink = new_sink(target_of(lab_database))
+    sink.store(batch_of([row(1)]))
+    assert isinstance(sink._writing, LedgerWriting)
+    lab_database.sql(f"DROP TABLE {TABLE}")
+    with pytest.raises(DestinationMisconfigured):
+        sink.store(batch_of([row(2)], first=2))
+    lab_database.sql(
+        f"CREATE TABLE {TABLE} (id int unsigned AUTO_INCREMENT PRIMARY KEY, time timestamp NOT NULL DEFAULT now(), "
+        "type smallint unsigned NOT NULL, value double) ENGINE=MyISAM"
+    )
+    sink.store(batch_of([row(2)], first=2))
+    assert isinstance(sink._writing, ComparingWriting)
+    assert [value for _, _, value in points_in(lab_database)] == [2.0]
+
+
 def test_prepare_says_what_a_person_has_to_mend(lab_database: LabDatabase, new_sink: NewSink) -> None:
     with pytest.raises(DatabaseMisconfigured, match="pyexplabsys database create --setup dummy"):
         new_sink(target_of(lab_database)).prepare([CODENAME])
