@@ -147,6 +147,8 @@ class SimulatedBronkhorst:
         answer = bytearray()
         place, more_processes = 3, True
         while more_processes:
+            if place >= len(message):
+                raise ErrorReply(PROTOCOL_ERROR, len(message))
             more_processes, more_parameters = message[place] >= 0x80, True
             answer.append(message[place])
             place += 1
@@ -162,8 +164,6 @@ class SimulatedBronkhorst:
                     length = message[place] if place < len(message) else 0
                     place += 1
                 answer += bytes([called]) + self._encode(known, length)
-            if more_processes and place >= len(message):
-                raise ErrorReply(PROTOCOL_ERROR, len(message))
         return bytes(answer)
 
     def _write(self, message: bytes) -> None:

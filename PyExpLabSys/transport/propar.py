@@ -25,16 +25,45 @@ CHAINED = 0x80
 #: The node that is connected directly, whatever its number on the bus.
 LOCAL_NODE = 0x80
 
-STATUS_TEXTS = (
-    *("ok", "process claimed", "command unknown", "process unknown", "parameter unknown", "parameter type wrong"),
-    *("parameter value not allowed", "network not active", "time-out of the start character"),
-    *("time-out of the serial line", "hardware memory", "node number", "communication", "parameter can only be read"),
-    *("communication with the computer", "no RS-232 connection", "computer out of memory"),
-    *("parameter can only be written", "configuration unknown", "no free node address", "wrong interface"),
-    *("serial port", "opening of the communication", "communication", "bus master", "time-out of the answer"),
-    *("no start character", "first digit", "buffer overflow in the host", "buffer overflow", "no answer"),
-    *("closing of the communication", "synchronisation", "send error", "protocol", "buffer overflow in the module"),
-)
+STATUS_TEXTS = {
+    0x00: "ok",
+    0x01: "process claimed",
+    0x02: "command unknown",
+    0x03: "process unknown",
+    0x04: "parameter unknown",
+    0x05: "parameter type wrong",
+    0x06: "parameter value not allowed",
+    0x07: "network not active",
+    0x08: "time-out of the start character",
+    0x09: "time-out of the serial line",
+    0x0A: "hardware memory",
+    0x0B: "node number",
+    0x0C: "communication",
+    0x0D: "parameter can only be read",
+    0x0E: "communication with the computer",
+    0x0F: "no RS-232 connection",
+    0x10: "computer out of memory",
+    0x11: "parameter can only be written",
+    0x12: "configuration unknown",
+    0x13: "no free node address",
+    0x14: "wrong interface",
+    0x15: "serial port",
+    0x16: "opening of the communication",
+    0x17: "communication",
+    0x18: "bus master",
+    0x19: "time-out of the answer",
+    0x1A: "no start character",
+    0x1B: "first digit",
+    0x1C: "buffer overflow in the host",
+    0x1D: "buffer overflow",
+    0x1E: "no answer",
+    0x1F: "closing of the communication",
+    0x20: "synchronisation",
+    0x21: "send error",
+    0x22: "protocol",
+    0x23: "buffer overflow in the module",
+}
+#: Of the interface itself, which has not reached the instrument.
 ERROR_TEXTS = {3: "protocol", 4: "protocol", 5: "no such node, or it rejects the message", 9: "no answer of the node"}
 
 
@@ -101,7 +130,7 @@ def decode(reply: bytes, node: int) -> bytes:
         raise ProtocolError(f"{reply!r} is the answer of node {message[1]}, not of {node}")
     body = message[2:]
     if body[0] == STATUS and len(body) == 3 and body[1]:
-        meaning = STATUS_TEXTS[body[1]] if body[1] < len(STATUS_TEXTS) else "a code that the manual does not have"
+        meaning = STATUS_TEXTS.get(body[1], "a code that the manual does not have")
         raise CommandRejectedError(f"{reply!r}: status {body[1]:02X}, {meaning}, at byte {body[2]} of the request")
     return body
 

@@ -173,6 +173,7 @@ def test_flow_follows_the_setpoint(clock: VirtualClock) -> None:
         ("06800481200120", "22", "protocol"),
         ("07800401200120", "22", "protocol"),
         ("0480010121", "22", "protocol"),
+        ("028004", "22", "protocol"),
     ],
 )
 def test_simulator_refuses(request_digits: str, status: str, meaning: str, clock: VirtualClock) -> None:
