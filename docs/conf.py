@@ -28,5 +28,9 @@ napoleon_use_ivar = True
 # builds without a network.
 nitpicky = True
 # Type variables have no place in the documentation.
-nitpick_ignore = [("py:class", "PyExpLabSys.instrument.TransportT"), ("py:obj", "PyExpLabSys.instrument.TransportT")]
+nitpick_ignore = [
+    ("py:class", "PyExpLabSys.instrument.TransportT"),
+    ("py:obj", "PyExpLabSys.instrument.TransportT"),
+    ("py:class", "PyExpLabSys.setups.setup.Driver"),
+]
 nitpick_ignore_regex = [(r"py:.*", r"(?!PyExpLabSys\b).*")]

@@ -30,7 +30,7 @@ class _Session:
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     driver: Any = None
-    transport: Any = None
+    transport: object = None
     answered: bool = False
     silent_calls: int = 0
 
@@ -117,20 +117,23 @@ class ManagedInstrument:
     def abandon(self) -> None:
         """Go on without a call that hangs: what it still does or brings concerns nobody any more."""
         old, self._session = self._session, _Session()
+        # At once, so that the next call for another instrument of the line does not wait for the one that hangs.
+        wire = None if self.line is None else self.line.detach(old.transport)
         # To close the wire is what ends most calls that hang, but that may hang as well.
-        threading.Thread(target=self._abandon, args=(old,), name=f"closing {self.name}", daemon=True).start()
+        name = f"closing {self.name}"
+        threading.Thread(target=_close, args=(self.name, wire, old.driver), name=name, daemon=True).start()
 
     def close(self) -> None:
         """Close the instrument; it can be opened again."""
         old, self._session = self._session, _Session()
-        _close(old.driver, self.name)
+        _close(self.name, old.driver)
         simulator, self._simulator = self._simulator, None
-        _close(simulator, self.name)
+        _close(self.name, simulator)
 
     def _opened(self, session: _Session) -> Any:
         """Return the driver, opened now if it was not and it is time to try."""
-        if session.transport is not None and session.transport.closed:
-            self._forget(session)  # the line was opened anew
+        if self.line is not None and not self.simulated and not self.line.carries(session.transport):
+            self._forget(session)  # the line was given up, for whatever reason
         if session.driver is None:
             self._open(session)
         return session.driver
@@ -189,21 +192,17 @@ class ManagedInstrument:
     def _forget(self, session: _Session) -> None:
         driver, session.driver, session.transport = session.driver, None, None
         session.answered, session.silent_calls = False, 0
-        _close(driver, self.name)
-
-    def _abandon(self, session: _Session) -> None:
-        if self.line is not None:
-            self.line.lost(session.transport)
-        _close(session.driver, self.name)
+        _close(self.name, driver)
 
 
-def _close(what: Any, name: str) -> None:
-    """Close a driver or a transport, if there is one and it can be closed."""
-    try:
-        if hasattr(what, "close"):
-            what.close()
-    except InstrumentError as error:
-        LOGGER.debug("%s did not close in good order: %s", name, error)
+def _close(name: str, *what: Any) -> None:
+    """Close drivers and transports, where there is one and it can be closed."""
+    for each in what:
+        try:
+            if hasattr(each, "close"):
+                each.close()
+        except InstrumentError as error:
+            LOGGER.debug("%s did not close in good order: %s", name, error)
 
 
 class InstrumentMethod:

@@ -61,17 +61,31 @@ class Line:
         if self._silent_calls >= SILENT_CALLS_MAX:
             self.close()
 
+    def carries(self, transport: object) -> bool:
+        """Return whether this is the transport of now, and not one of before the line was given up."""
+        return transport is not None and (transport is self._bytes or transport is self._modbus)
+
+    def detach(self, transport: object) -> ByteTransport | None:
+        """Give up the line under this transport, unless that was done already; return what the caller has to close."""
+        with self._lock:
+            if not self.carries(transport):
+                return None
+            old, self._bytes, self._modbus, self._silent_calls = self._bytes, None, None, 0
+        return old
+
     def lost(self, transport: object) -> None:
-        """Note that the wire failed under this transport: the line is opened anew, unless that was done already."""
-        if transport is not None and transport in {self._bytes, self._modbus}:
-            self.close()
+        """Note that the wire failed under this transport; the line is opened again when it is next asked for."""
+        _close(self.detach(transport))
 
     def close(self) -> None:
         """Give the wire back; it is opened again when it is next asked for."""
-        with self._lock:
-            old, self._bytes, self._modbus, self._silent_calls = self._bytes, None, None, 0
-        if old is not None:
-            try:
-                old.close()
-            except TransportError as error:
-                LOGGER.debug("%s did not close in good order: %s", self.url, error)
+        self.lost(self._bytes)
+
+
+def _close(transport: ByteTransport | None) -> None:
+    if transport is None:
+        return
+    try:
+        transport.close()
+    except TransportError as error:
+        LOGGER.debug("%s did not close in good order: %s", transport.name, error)

@@ -12,6 +12,7 @@ from PyExpLabSys.common.point_pipeline import STAMPED_BY_US, PointPipeline
 from PyExpLabSys.common.sink import Sink
 from PyExpLabSys.database.schema import dateplots_table
 from PyExpLabSys.database.target import DatabaseTarget
+from PyExpLabSys.errors import SettingsError
 from PyExpLabSys.setups.components import ComponentStatus, Gap, Observer, Reading
 from PyExpLabSys.setups.faults import RepeatedFault
 
@@ -131,7 +132,10 @@ def simulated_database(setup: str) -> DatabaseTarget:
     from PyExpLabSys.database.schema import create_tables
 
     folder = platformdirs.user_data_path("PyExpLabSys", appauthor=False) / "simulated"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"there is no place for simulated points: {folder} cannot be made: {error}") from error
     target = DatabaseTarget(sqlite_path=Path(folder) / f"{setup}.db")
     with connect(target) as connection:
         create_tables(connection, setup)

@@ -192,8 +192,7 @@ class Setup:
         Args:
             argv: Arguments of the command line, by default those of the script; ``--help`` lists them.
 
-        Raises:
-            SystemExit: With a status that is not 0: points are left, or a check failed.
+        Raises SystemExit with a status that is not 0 if points are left, or a check failed.
         """
         run(self, argv)
 

@@ -3,14 +3,18 @@
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
+from PyExpLabSys.drivers.omega_cni import ISeries
 from PyExpLabSys.errors import InstrumentError, ProtocolError
-from PyExpLabSys.setups import Always, Gap, Reading
+from PyExpLabSys.setups import Always, Gap, Reading, Setup
 from PyExpLabSys.setups.measurements import Measurement, Part
 from PyExpLabSys.setups.polling import Poller, pollers
+from PyExpLabSys.simulators import omega_cni
+from PyExpLabSys.simulators.serving.tcp import TcpServer
 from tests.setups.instruments import Bench
 from tests.setups.waiting import wait_for
 
@@ -188,3 +192,40 @@ def test_a_thread_that_died_is_no_progress(outlet: KeptOutlet) -> None:
 def test_each_function_has_a_thread_of_its_own(outlet: KeptOutlet) -> None:
     measurements = [measure(outlet, name, lambda: 1.0) for name in "ab"]
     assert len(pollers(measurements)) == 2
+
+
+class HangingSeries(ISeries):
+    """One whose exchange hangs in the middle, with the line locked."""
+
+    def hang(self, bench: Bench) -> float:
+        """Do not come back before the test says so."""
+        with self._transport.locked():
+            return bench.hang()
+
+
+def test_a_call_that_hangs_with_the_line_locked_does_not_hold_up_its_neighbours(
+    outlet: KeptOutlet, bench: Bench
+) -> None:
+    setup = Setup("dummy")
+    with TcpServer(omega_cni.device()) as server:
+        line = setup.line(server.url)
+        hanging, neighbour = (setup.instrument(HangingSeries, line=line) for _ in range(2))
+        setup.inventory.enable(simulated=False)
+        measurements = [
+            measure(outlet, "hangs", partial(hanging.hang, bench), hung_after_s=0.2),
+            measure(outlet, "neighbour", neighbour.read_temperature),
+        ]
+        (poller,) = pollers(measurements)
+        poller.start()
+        assert bench.hanging.wait(10.0)
+
+        def goes_on() -> bool:
+            poller.supervise()
+            return len(outlet.values("neighbour")) > 5
+
+        wait_for(goes_on, "reading the neighbour")
+        assert poller.status().details["hung"] == ["hangs"]
+        assert {gap.codename for gap in outlet.gaps} == {"hangs"}
+        bench.release.set()
+        poller.stop(5.0)
+        setup.inventory.close()
