@@ -3,7 +3,8 @@
 It needs no cable, so it is the instrument of the demo, and it tells how a logging computer itself is doing.
 
 Source: the documentation of psutil (``cpu_times``, ``virtual_memory``, ``disk_io_counters``, ``net_io_counters``,
-``sensors_temperatures``); the kernel's "Generic Thermal Sysfs driver How To" for ``/sys/class/thermal``.
+``sensors_temperatures``); the kernel's "Generic Thermal Sysfs driver How To" for ``/sys/class/thermal``, and its
+description of ``/sys/block`` ("The Linux Kernel Device Model", ``Documentation/ABI/stable/sysfs-block``).
 """
 
 import logging
@@ -11,9 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from PyExpLabSys.errors import InstrumentError, SettingsError
+from PyExpLabSys.instrument import InstrumentInfo
 
 LOGGER = logging.getLogger(__name__)
 
@@ -73,22 +75,37 @@ class HostSensors:
 
     Args:
         source: Where the figures come from: psutil, or for a test anything with the functions that are used here.
-        thermal_folder: Where Linux shows its thermal zones, for computers whose temperature psutil does not find.
+        sys_folder: Where Linux shows its devices: which disks are real, and the thermal zones of computers whose
+            temperature psutil does not find.
         monotonic: The clock that times the rates, in s.
 
     Raises:
         SettingsError: psutil is not installed.
     """
 
+    INFO: ClassVar[InstrumentInfo] = InstrumentInfo(
+        maker="this",
+        model="computer",
+        buses=("none",),
+        quantities={
+            "read_cpu_load": "%",
+            "read_memory_used": "%",
+            "read_disk_rates": "B/s",
+            "read_network_rates": "B/s",
+            "read_temperature": "degC",
+        },
+    )
+
     def __init__(
         self,
         *,
         source: Any = None,
-        thermal_folder: Path = Path("/sys/class/thermal"),
+        sys_folder: Path = Path("/sys"),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = _psutil() if source is None else source
-        self._thermal_folder, self._monotonic = thermal_folder, monotonic
+        self._disk_folder, self._thermal_folder = sys_folder / "block", sys_folder / "class" / "thermal"
+        self._monotonic = monotonic
         self._processor_times = self._read_processor_times()
         self._rates = {
             name: Rates(name, monotonic(), counts)
@@ -201,16 +218,23 @@ class HostSensors:
 
     def _read_disk_counts(self) -> tuple[int, int] | None:
         try:
-            counters = self._source.disk_io_counters()
+            # Without psutil's correction of counters that fall: what it compares with is shared by the whole program.
+            counters = self._source.disk_io_counters(perdisk=True, nowrap=False)
         except (NotImplementedError, OSError):
             # Containers may hide both /proc/diskstats and /sys/block.
             LOGGER.debug("no disk counters", exc_info=True)
             return None
-        return None if counters is None else (counters.read_bytes, counters.write_bytes)
+        disks = [disk for name, disk in counters.items() if self._is_disk(name)]
+        return (sum(disk.read_bytes for disk in disks), sum(disk.write_bytes for disk in disks)) if disks else None
+
+    def _is_disk(self, name: str) -> bool:
+        """Return whether this is a disk: no partition, no volume on other disks, no disk in memory or in a file."""
+        # Other systems count nothing else. On Linux, what is read from a volume would count twice or three times.
+        return not self._disk_folder.is_dir() or (self._disk_folder / name.replace("/", "!") / "device").exists()
 
     def _read_network_counts(self) -> tuple[int, int] | None:
         try:
-            counters = self._source.net_io_counters()
+            counters = self._source.net_io_counters(nowrap=False)
         except OSError:
             LOGGER.debug("no network counters", exc_info=True)
             return None

@@ -151,8 +151,8 @@ class SCPI(Instrument):
     """
 
     INFO = InstrumentInfo(
-        maker="any",
-        model="any that speaks SCPI",
+        maker="any maker's",
+        model="instrument that speaks SCPI",
         buses=("TCP", "RS-232", "USB", "GPIB"),
         serial=SerialSettings(baudrate=9600, xonxoff=True),
     )
