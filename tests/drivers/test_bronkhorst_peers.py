@@ -155,6 +155,8 @@ def test_instrument_of_the_library_and_our_driver_see_the_same(
     port = serial_port(device(capacity=20.0, time_constant_s=1e9))
     monkeypatch.setattr(propar, "_PROPAR_MASTERS", {port: connect(port)})
     theirs = propar.instrument(port)
+    # Who has been answered has a pseudo-terminal of its own: the next one to open the port gets another.
+    assert theirs.setpoint == 0
     with Bronkhorst(port) as ours:
         theirs.setpoint = 16000
         assert ours.read_setpoint() == 10.0
