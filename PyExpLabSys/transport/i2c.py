@@ -158,8 +158,8 @@ def open_i2c(bus: int | str, address: int, *, trace: Path | None = None) -> I2CT
 
 
 def bus_path(bus: int | str) -> str:
-    """Return the path of a bus that may be given by its number."""
-    return bus if isinstance(bus, str) else f"/dev/i2c-{bus}"
+    """Return the path of a bus that may be given by its number, as a number or, from a command line, as text."""
+    return f"/dev/i2c-{bus}" if str(bus).isdigit() else str(bus)
 
 
 def device_name(bus_name: str, address: int) -> str:

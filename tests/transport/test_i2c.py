@@ -122,10 +122,11 @@ def test_same_transfers_as_the_calls_of_smbus(
     transport.close()
 
 
-def test_bus_by_its_number(linux: LinuxI2C, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [3, "3", "/dev/i2c-3"], ids=repr)
+def test_bus_by_its_number(number: int | str, linux: LinuxI2C, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real_open = os.open
     monkeypatch.setattr(os, "open", lambda name, *rest: real_open(path if name == "/dev/i2c-3" else name, *rest))
-    transport = open_i2c(3, ADDRESS)
+    transport = open_i2c(number, ADDRESS)
     assert transport.name == "/dev/i2c-3 address 0x40"
     assert transport.write_read(b"\x07", 1) == b"\x07"
     transport.close()

@@ -120,7 +120,7 @@ class SimulatedBus:
             self._devices[address] = device
 
     def transfer(self, address: int, data: bytes, count: int) -> bytes:
-        """Write to a device, then read from it; see :class:`PyExpLabSys.transport.i2c.I2CBus`."""
+        """Write to a device, then read from it; see :class:`~PyExpLabSys.transport.i2c_bus.I2CBus`."""
         self.transfers += 1
         fault = self._take_fault()
         if fault is BusFault.STUCK:
