@@ -85,7 +85,7 @@ class Bronkhorst(Instrument):
         maker="Bronkhorst",
         model="EL-FLOW, EL-PRESS and other digital instruments",
         buses=("RS-232", "RS-485", "FLOW-BUS"),
-        quantities={"read_flow": "that of max_flow", "read_setpoint": "that of max_flow", "read_temperature": "degC"},
+        quantities={"read_flow": "unit of max_flow", "read_setpoint": "unit of max_flow", "read_temperature": "degC"},
         serial=SerialSettings(baudrate=38400),
     )
     #: Twice as long as the maker's own library waits.

@@ -160,7 +160,7 @@ class TPG26x(Instrument):
         maker="Pfeiffer Vacuum",
         model="TPG 261, TPG 262",
         buses=("RS-232",),
-        quantities={"read_pressure": "mbar"},
+        quantities={"read_pressure": "mbar, Torr or Pa, as set"},
         serial=SerialSettings(baudrate=9600),
     )
     #: As long as in the setups where these controllers run.
