@@ -1,7 +1,7 @@
-"""The demo: this computer's own readings go the whole way into a new SQLite file, and a live table shows it.
+"""The demo: readings of simulated instruments and of this computer go the whole way into a new SQLite file.
 
-It is the main job of the framework in small: instrument, ``ContinuousLogger``, database, and at the end a count
-of what arrived. It needs no server, no instrument and no settings, and never uses what the user's settings name.
+It is the main job of the framework in small: instruments, a ``Setup``, a database, a plot meanwhile, and at the end a
+count of what arrived. It needs no server, no instrument and no settings, and never uses what the user's settings name.
 """
 
 import math
@@ -19,33 +19,20 @@ import platformdirs
 from rich.console import Console
 
 from PyExpLabSys.apps.demo_display import Channel, Progress, format_summary, view
-from PyExpLabSys.common.loggers import ContinuousLogger
-from PyExpLabSys.database import codenames
+from PyExpLabSys.apps.demo_plots import LINEAR, PRESSURE, RATE
+from PyExpLabSys.apps.demo_setup import DESCRIPTIONS, PERIOD_S, demo_setup
+from PyExpLabSys.database import codenames, schema
 from PyExpLabSys.database.connection import Connection
 from PyExpLabSys.database.opening import connect
-from PyExpLabSys.database.schema import DESCRIPTIONS, create_tables, dateplots_table, quote
-from PyExpLabSys.database.target import SQLITE_PREFIX, DatabaseTarget
+from PyExpLabSys.database.target import DatabaseTarget
 from PyExpLabSys.drivers.host_sensors import HostSensors
 from PyExpLabSys.errors import PyExpLabSysError, SettingsError
 from PyExpLabSys.settings import KEYS, Settings
+from PyExpLabSys.setups import Gap, Reading, Setup
 
-SETUP = "demo"
-TABLE = dateplots_table(SETUP)
-PERIOD_S = 0.5
 SHORTEST_RUN_S = 1.0
 #: The file is on this computer: what is not stored after this long does not come any more.
 DELIVERY_TIMEOUT_S = 10.0
-
-#: Codename, unit and description of each quantity that a computer may have.
-QUANTITIES = {
-    "cpu_load_percent": ("demo_cpu_load", "%", "Busy share of all processors"),
-    "memory_used_percent": ("demo_memory_used", "%", "Share of the memory in use"),
-    "disk_read_bytes_per_s": ("demo_disk_read", "B/s", "Read from all disks"),
-    "disk_written_bytes_per_s": ("demo_disk_written", "B/s", "Written to all disks"),
-    "network_received_bytes_per_s": ("demo_network_received", "B/s", "Received by all network interfaces"),
-    "network_sent_bytes_per_s": ("demo_network_sent", "B/s", "Sent by all network interfaces"),
-    "temperature_degc": ("demo_temperature", "degC", "Temperature of the processor"),
-}
 
 
 def main() -> None:
@@ -70,7 +57,7 @@ def seconds_from_environment() -> float | None:
 
 
 def run_demo(seconds: float | None = None, folder: Path | None = None) -> int:
-    """Log this computer's readings into a new SQLite file, show them, and print what arrived.
+    """Log simulated instruments and this computer into a new SQLite file, show it, and print what arrived.
 
     Args:
         seconds: How long, in s, 1 at least; None: until Ctrl-C or SIGTERM, which end it in good order in any case.
@@ -81,18 +68,19 @@ def run_demo(seconds: float | None = None, folder: Path | None = None) -> int:
 
     Raises:
         ValueError: So many seconds are none.
-        SettingsError: The file cannot be made in this folder.
+        SettingsError: The file cannot be made in this folder, or a package is not installed.
     """
     if seconds is not None and not SHORTEST_RUN_S <= seconds < math.inf:
         raise ValueError(f"{seconds} s is no length for the demo; it must be {SHORTEST_RUN_S:.0f} s or more")
+    setup = demo_setup(HostSensors())
     path = new_database(folder)
     console = Console(highlight=False)
-    with _own_settings(path), _stop_signals() as stop, connect(DatabaseTarget(sqlite_path=path)) as reader:
-        run = DemoRun(HostSensors(), reader, path, seconds)
+    with _own_settings(path.parent), _stop_signals() as stop, connect(DatabaseTarget(sqlite_path=path)) as reader:
+        run = DemoRun(setup, reader, path, seconds)
         with view(console, path) as show:
             left = run.log(stop, show)
     with connect(DatabaseTarget(sqlite_path=path)) as fresh:
-        stored = _stored_points(fresh)
+        stored = _stored_points(fresh, setup.table)
     lines, status = format_summary(run.channels, stored, left, path)
     console.print("\n".join(lines), markup=False, soft_wrap=True)
     return status
@@ -123,91 +111,86 @@ def new_database(folder: Path | None = None) -> Path:
 
 
 class DemoRun:
-    """One run of the demo: reads, hands on, and watches what arrives.
+    """One run of the demo: starts the setup, and watches what it reads and what arrives.
 
     Args:
-        sensors: The instrument.
+        setup: What is read.
         reader: A connection to the file, which gets its tables and codenames here.
         path: The file.
         seconds: How long to log, in s; None: until stopped.
     """
 
-    def __init__(self, sensors: HostSensors, reader: Connection, path: Path, seconds: float | None) -> None:
-        self._sensors, self._reader, self._path, self._seconds = sensors, reader, path, seconds
-        create_tables(reader, SETUP)
-        self._by_quantity = {name: _channel(name) for name in sensors.quantities()}
-        self._by_id = {}
-        for name, channel in self._by_quantity.items():
-            self._by_id[codenames.add(reader, *QUANTITIES[name])] = channel
-        self._logger = ContinuousLogger(
-            TABLE,
-            username="",
-            password="",
-            measurement_codenames=[channel.codename for channel in self.channels],
-            startup_timeout=DELIVERY_TIMEOUT_S,
-        )
+    def __init__(self, setup: Setup, reader: Connection, path: Path, seconds: float | None) -> None:
+        self._setup, self._reader, self._path, self._seconds = setup, reader, path, seconds
+        schema.create_tables(reader, setup.name)
+        self._channels = {codename: _channel(codename) for codename in setup.inventory.codenames}
+        self._by_id = {
+            codenames.add(reader, name, DESCRIPTIONS[name].unit, DESCRIPTIONS[name].text): channel
+            for name, channel in self._channels.items()
+        }
+        # Filled by the threads that read the instruments.
+        self._readings: queue.SimpleQueue[Reading | Gap] = queue.SimpleQueue()
+        setup.subscribe(self._readings.put)
         self._last_id = 0
         self._began_s = time.monotonic()
 
     @property
     def channels(self) -> Sequence[Channel]:
         """The codenames of this run."""
-        return list(self._by_quantity.values())
+        return list(self._channels.values())
 
     def log(self, stop: "queue.SimpleQueue[int]", show: Callable[[Progress], None]) -> int:
         """Log until the time is over or something stands in ``stop``; return how many points were left over."""
-        self._logger.start()
-        try:
-            self._began_s = next_s = time.monotonic()
-            while self._seconds is None or next_s + PERIOD_S <= self._began_s + self._seconds:
-                # A computer that slept or was busy leaves readings out, and does not hurry through them.
-                next_s = max(next_s + PERIOD_S, time.monotonic())
-                if _wait(stop, next_s - time.monotonic()):
-                    break
-                self._take_reading()
-                show(self._progress())
-            self._logger.flush(DELIVERY_TIMEOUT_S)
+        self._began_s = time.monotonic()
+        left = 0
+        # The computer's rates are means over a period, so the first reading is due after one.
+        if not _wait(stop, PERIOD_S):
+            try:
+                self._setup.start(target=DatabaseTarget(sqlite_path=self._path))
+                self._watch(stop, show)
+            finally:
+                left = self._setup.stop(DELIVERY_TIMEOUT_S)
             show(self._progress())
-        finally:
-            left = self._logger.stop()
         return left
 
-    def _take_reading(self) -> None:
-        unixtime_s, values = time.time(), self._sensors.read_all_values()
-        for name, value in values.items():
-            channel = self._by_quantity[name]
-            self._logger.enqueue_point(channel.codename, (unixtime_s, value))
-            channel.enqueued += 1
-            channel.readings.append(value)
+    def _watch(self, stop: "queue.SimpleQueue[int]", show: Callable[[Progress], None]) -> None:
+        while (left_s := self._left_s()) is None or left_s > 0.0:
+            if _wait(stop, PERIOD_S if left_s is None else min(PERIOD_S, left_s)):
+                return
+            self._setup.supervise()
+            show(self._progress())
+
+    def _left_s(self) -> float | None:
+        return None if self._seconds is None else max(0.0, self._began_s + self._seconds - time.monotonic())
 
     def _progress(self) -> Progress:
         # Only what is new is counted: the file may have grown for days.
-        sql = f"SELECT type, COUNT(*), MAX(id) FROM {quote(TABLE)} WHERE id > ? GROUP BY type"
+        sql = f"SELECT type, COUNT(*), MAX(id) FROM {schema.quote(self._setup.table)} WHERE id > ? GROUP BY type"
         for type_id, count, highest_id in self._reader.query(sql, (self._last_id,)):
             self._by_id[type_id].stored += count
             self._last_id = max(self._last_id, highest_id)
-        elapsed_s = time.monotonic() - self._began_s
+        # After that: what is in the file was read before.
+        while not self._readings.empty():
+            self._channels[(reading := self._readings.get()).codename].note(reading)
         return Progress(
             channels=self.channels,
-            waiting=self._logger.data_queue.qsize(),
-            elapsed_s=elapsed_s,
-            left_s=None if self._seconds is None else max(0.0, self._seconds - elapsed_s),
+            elapsed_s=time.monotonic() - self._began_s,
+            left_s=self._left_s(),
             database=str(self._path),
         )
 
 
-def _channel(quantity: str) -> Channel:
-    codename, unit, _description = QUANTITIES[quantity]
-    is_rate = unit == "B/s"
-    return Channel(codename=codename, unit=unit, rate=is_rate, smallest_span=3.0 if is_rate else 1.0)
+def _channel(codename: str) -> Channel:
+    unit = DESCRIPTIONS[codename].unit
+    return Channel(codename=codename, unit=unit, scale={"B/s": RATE, "mbar": PRESSURE}.get(unit, LINEAR))
 
 
-def _stored_points(connection: Connection) -> dict[str, int]:
+def _stored_points(connection: Connection, table: str) -> dict[str, int]:
     """Return the number of points of each codename in the file."""
     return dict(
         connection.query(
-            f"SELECT d.codename, COUNT(*) FROM {quote(TABLE)} AS p JOIN {DESCRIPTIONS} AS d ON d.id = p.type "
-            "GROUP BY d.codename"
+            f"SELECT d.codename, COUNT(*) FROM {schema.quote(table)} AS p "
+            f"JOIN {schema.DESCRIPTIONS} AS d ON d.id = p.type GROUP BY d.codename"
         )
     )
 
@@ -237,14 +220,13 @@ def _stop_signals() -> Iterator["queue.SimpleQueue[int]"]:
 
 
 @contextmanager
-def _own_settings(path: Path) -> Iterator[None]:
-    """Let this file be the database and every other setting have its default; the user's file is not even read."""
+def _own_settings(folder: Path) -> Iterator[None]:
+    """Let every setting have its default, and this folder get what is set aside; the user's file is not even read."""
     settings = Settings()
     try:
         for key in KEYS:
             setattr(settings, key.name, key.default)
-        settings.sql_url = f"{SQLITE_PREFIX}{path}"
-        settings.rejected_directory = path.parent
+        settings.rejected_directory = folder
         yield
     finally:
         for key in KEYS:

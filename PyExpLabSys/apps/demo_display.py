@@ -1,16 +1,17 @@
-"""What the demo shows while it runs: a live table in a terminal, plain lines elsewhere."""
+"""What the demo shows while it runs: a plot and a live table in a terminal, plain lines elsewhere."""
 
 import logging
 import math
 import shlex
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.logging import RichHandler
 from rich.measure import Measurement
@@ -18,13 +19,20 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from PyExpLabSys.apps.demo_plots import ASCII_BLOCKS, BLOCKS, LINEAR, Scale, curves, sparkline
+from PyExpLabSys.setups import Gap, Reading
+
 PLOTTED_READINGS = 60
 NARROWEST_PLOT = 8
-BLOCKS = "▁▂▃▄▅▆▇█"
-#: For terminals that show no more than ASCII.
-ASCII_BLOCKS = "_.-~=+*#"
+#: The curves: the last one is in front.
+CURVES = {"demo_furnace_setpoint": "yellow", "demo_furnace_temperature": "red"}
+CURVES_TITLE = "Furnace, simulated: temperature and set point in degC"
+LOWEST_CURVES, HIGHEST_CURVES, WIDEST_CURVES = 3, 16, 112
+#: What stands left of the curves: the scale.
+LABEL_WIDTH = 6
+#: Lines of the view beside rows and curves: title of the curves, two of the table's head, two below the table.
+OTHER_LINES = 5
 PLAIN_LINE_EVERY_S = 5.0
-SI_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @dataclass
@@ -34,25 +42,28 @@ class Channel:
     Attributes:
         codename: Its name in the database.
         unit: Unit of its values.
-        smallest_span: Smallest difference that fills the plot's height, for a rate in decades; noise below looks flat.
-        rate: The values range over decades from zero: logarithmic plot, prefixes for the unit.
-        readings: The last values, newest last.
-        enqueued: Points handed to the logger.
+        scale: How its values are plotted and written.
+        readings: The last values, newest last; NaN where there was none.
+        enqueued: Points handed on to be stored.
         stored: Points seen in the database.
     """
 
     codename: str
     unit: str
-    smallest_span: float = 1.0
-    rate: bool = False
+    scale: Scale = LINEAR
     readings: deque[float] = field(default_factory=lambda: deque(maxlen=PLOTTED_READINGS))
     enqueued: int = 0
     stored: int = 0
 
+    def note(self, what: Reading | Gap) -> None:
+        """Take what was read, or that there is no reading."""
+        self.readings.append(math.nan if isinstance(what, Gap) else what.value)
+        self.enqueued += isinstance(what, Reading) and what.stored
+
     @property
     def latest(self) -> str:
         """The last value with its unit."""
-        return format_value(self.readings[-1], self.unit, prefixes=self.rate) if self.readings else "-"
+        return self.scale.text(self.readings[-1], self.unit) if self.readings else "-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,28 +72,25 @@ class Progress:
 
     Attributes:
         channels: The codenames.
-        waiting: Points in the queue.
         elapsed_s: Time since the start in s.
         left_s: Time to the end in s; None when only Ctrl-C ends it.
         database: The file, for people.
     """
 
     channels: Sequence[Channel]
-    waiting: int
     elapsed_s: float
     left_s: float | None
     database: str
 
+    @property
+    def enqueued(self) -> int:
+        """Points handed on to be stored."""
+        return sum(channel.enqueued for channel in self.channels)
 
-def format_value(value: float, unit: str, *, prefixes: bool = False) -> str:
-    """Return a value with its unit, in ten characters or so: ``12.3 kB/s``."""
-    if prefixes:
-        for factor, prefix in SI_PREFIXES:
-            # 999.95 would be shown as 1000.0.
-            if abs(value) >= 0.99995 * factor:
-                return f"{value / factor:.1f} {prefix}{unit}"
-        return f"{value:.0f} {unit}"
-    return f"{value:.1f} {unit}"
+    @property
+    def stored(self) -> int:
+        """Points seen in the database."""
+        return sum(channel.stored for channel in self.channels)
 
 
 def format_duration(seconds: int) -> str:
@@ -90,32 +98,6 @@ def format_duration(seconds: int) -> str:
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
-def sparkline(
-    values: Iterable[float], *, smallest_span: float = 0.0, decades: bool = False, blocks: str = BLOCKS
-) -> str:
-    """Return a plot one character high, one character for each value; a blank where a value is no number.
-
-    Args:
-        values: What to plot.
-        smallest_span: Smallest difference that fills the height; values that differ less lie around the middle.
-        decades: Plot the decades above 1, from the bottom up; zero and negative values lie there too.
-        blocks: The characters, lowest first.
-    """
-    heights = [math.log10(max(value, 1.0)) if decades and math.isfinite(value) else value for value in values]
-    finite = [height for height in heights if math.isfinite(height)]
-    if not finite:
-        return " " * len(heights)
-    lowest = 0.0 if decades else min(finite)
-    span = max(max(finite) - lowest, smallest_span)
-    if not decades:
-        lowest -= (span - (max(finite) - lowest)) / 2
-    return "".join(_block((height - lowest) / span if span else 0.5, blocks) for height in heights)
-
-
-def _block(height: float, blocks: str) -> str:
-    return blocks[min(int(height * len(blocks)), len(blocks) - 1)] if math.isfinite(height) else " "
 
 
 @dataclass(frozen=True)
@@ -126,48 +108,72 @@ class _Plot:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         readings = list(self.channel.readings)[-options.max_width :]
-        line = sparkline(
-            readings,
-            smallest_span=self.channel.smallest_span,
-            decades=self.channel.rate,
-            blocks=ASCII_BLOCKS if options.ascii_only else BLOCKS,
-        )
+        line = sparkline(readings, self.channel.scale, ASCII_BLOCKS if options.ascii_only else BLOCKS)
         yield Segment(line.rjust(min(options.max_width, PLOTTED_READINGS)), console.get_style("cyan"))
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(min(NARROWEST_PLOT, options.max_width), min(PLOTTED_READINGS, options.max_width))
 
 
-def live_view(progress: Progress) -> Group:
-    """Return the table and the line below it, for a terminal; colours are those of the terminal's own palette."""
-    table = Table(title="This computer, logged by PyExpLabSys", title_style="bold", title_justify="left")
+@dataclass(frozen=True)
+class _Curves:
+    """The curves with a scale at their left, as high as a view has room for; nothing if that is too little."""
+
+    channels: Sequence[Channel]
+    height: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.height < LOWEST_CURVES or options.ascii_only or not self.channels:
+            return
+        yield Text(CURVES_TITLE, style="bold", no_wrap=True, overflow="ellipsis")
+        series = [channel.readings for channel in self.channels]
+        low, high = LINEAR.span(value for values in series for value in values)
+        labels = {0: f"{high:.0f}", self.height - 1: f"{low:.0f}"}
+        width = max(min(options.max_width, WIDEST_CURVES) - LABEL_WIDTH - 1, 1)
+        for number, row in enumerate(curves(series, width=width, height=self.height, slots=PLOTTED_READINGS)):
+            yield Segment(f"{labels.get(number, ''):>{LABEL_WIDTH}}│")
+            for cell in row:
+                style = "" if cell.series is None else CURVES[self.channels[cell.series].codename]
+                yield Segment(cell.character, console.get_style(style))
+            yield Segment.line()
+
+
+def live_view(progress: Progress, *, lines: int) -> RenderableType:
+    """Return curves, table and the lines below it, for a terminal; colours are those of the terminal's own palette.
+
+    Args:
+        progress: What is shown.
+        lines: So many lines the terminal has.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("codename", no_wrap=True, overflow="ellipsis")
     table.add_column("latest", justify="right", no_wrap=True, min_width=10)
-    table.add_column("enqueued", justify="right", no_wrap=True)
     table.add_column("stored", justify="right", no_wrap=True)
     # The one column that may shrink: rich first narrows those that may wrap.
-    table.add_column(Text(f"last {PLOTTED_READINGS} readings", no_wrap=True, overflow="crop"))
+    table.add_column(Text("last readings", no_wrap=True, overflow="crop"))
     for channel in progress.channels:
-        # What was enqueued a moment ago is still on its way.
+        # What was read a moment ago is still on its way.
         style = "green" if channel.enqueued - channel.stored <= 1 else "bold"
-        stored = Text(str(channel.stored), style=style)
-        table.add_row(channel.codename, channel.latest, str(channel.enqueued), stored, _Plot(channel))
+        table.add_row(channel.codename, channel.latest, Text(str(channel.stored), style=style), _Plot(channel))
     end = "Ctrl-C ends it" if progress.left_s is None else f"{format_duration(math.ceil(progress.left_s))} left"
     state = Text(
-        f"{progress.waiting} in the queue, {format_duration(int(progress.elapsed_s))} running, {end}",
+        f"{progress.stored} points stored, {progress.enqueued - progress.stored} on their way, "
+        f"{format_duration(int(progress.elapsed_s))} running, {end}",
         no_wrap=True,
         overflow="ellipsis",
     )
     file = Text(progress.database, style="dim", no_wrap=True, overflow="ellipsis")
-    return Group(table, state, file)
+    by_name = {channel.codename: channel for channel in progress.channels}
+    plotted = [by_name[codename] for codename in CURVES if codename in by_name]
+    # One line stays free: the cursor stands there.
+    height = min(lines - 1 - OTHER_LINES - len(progress.channels), HIGHEST_CURVES)
+    return Group(_Curves(plotted, height), table, state, file)
 
 
 def plain_line(progress: Progress) -> str:
     """Return where the run stands, for a file or a pipe."""
     values = ", ".join(f"{channel.codename} {channel.latest}" for channel in progress.channels)
-    enqueued = sum(channel.enqueued for channel in progress.channels)
-    stored = sum(channel.stored for channel in progress.channels)
-    counts = f"{enqueued} points enqueued, {stored} in the database, {progress.waiting} waiting"
+    counts = f"{progress.enqueued} points enqueued, {progress.stored} in the database"
     return f"{progress.elapsed_s:.0f} s: {counts}; {values}"
 
 
@@ -180,9 +186,9 @@ def view(console: Console, path: Path) -> Iterator[Callable[[Progress], None]]:
     if sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal:
         # Refreshed with each reading and at no other time: no thread of its own, nothing drawn twice.
         with Live(console=console, auto_refresh=False) as live, _log_to(RichHandler(console=console, show_path=False)):
-            yield lambda progress: live.update(live_view(progress), refresh=True)
+            yield lambda progress: live.update(live_view(progress, lines=console.height), refresh=True)
     else:
-        print(f"Logging this computer into {path}; Ctrl-C ends it", flush=True)
+        print(f"Logging three simulated instruments and this computer into {path}; Ctrl-C ends it", flush=True)
         yield _PlainLines()
 
 
@@ -241,6 +247,6 @@ def next_commands(path: Path) -> list[str]:
     """Return commands that look into the file."""
     url = shlex.quote(f"sqlite:///{path}")
     return [
-        f"PYEXPLABSYS_SQL_URL={url} pyexplabsys export --setup demo demo_cpu_load --output demo.csv",
+        f"PYEXPLABSYS_SQL_URL={url} pyexplabsys export --setup demo demo_furnace_temperature --output demo.csv",
         f'sqlite3 {shlex.quote(str(path))} "SELECT * FROM dateplots_demo LIMIT 5"',
     ]

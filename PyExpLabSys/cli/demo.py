@@ -1,4 +1,4 @@
-"""Log this computer's own readings into a new SQLite file, and watch it."""
+"""Log simulated instruments and this computer into a new SQLite file, and watch it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +16,10 @@ def command(
         typer.Option(file_okay=False, help="Where the new file goes. Without it the folder for the user's data."),
     ] = None,
 ) -> None:
-    """Log this computer's own readings (load, memory, disk, network, temperature) into a new SQLite file.
+    """Log a simulated furnace, vacuum gauge and air sensor, and this computer's own readings, into a new SQLite file.
 
-    A live table shows them on their way, and at the end every point in the file is counted. No server, no instrument
-    and no settings are needed, and a database that the settings name is not touched.
+    A plot and a live table show them on their way, and at the end every point in the file is counted. No server, no
+    instrument and no settings are needed, and a database that the settings name is not touched.
     """
     from PyExpLabSys.apps.demo import run_demo
 

@@ -1,4 +1,7 @@
-"""The demo: this computer's own readings into a new SQLite file, for DEMO_SECONDS or until Ctrl-C."""
+"""The demo: three simulated instruments and this computer into a new SQLite file, for DEMO_SECONDS or until Ctrl-C.
+
+What it consists of stands in PyExpLabSys/apps/demo_setup.py.
+"""
 
 from PyExpLabSys.apps.demo import main
 

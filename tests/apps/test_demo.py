@@ -19,14 +19,15 @@ from pathlib import Path
 
 import pytest
 
-from PyExpLabSys.apps.demo import QUANTITIES, new_database, run_demo, seconds_from_environment
+from PyExpLabSys.apps.demo import new_database, run_demo, seconds_from_environment
 from PyExpLabSys.apps.demo_display import next_commands
+from PyExpLabSys.apps.demo_setup import COMPUTER, DESCRIPTIONS, PERIOD_S
 from PyExpLabSys.errors import SettingsError
 from PyExpLabSys.settings import KEYS, Settings
 
 SCRIPT = [sys.executable, "-c", "from PyExpLabSys.apps.demo import main; main()"]
 ENDS_WITHIN_S = 60.0
-ALWAYS_THERE = {"demo_cpu_load", "demo_memory_used"}
+ALWAYS_THERE = {*DESCRIPTIONS} - {*COMPUTER} | {"demo_cpu_load", "demo_memory_used"}
 CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -76,8 +77,8 @@ def test_without_a_terminal_it_prints_lines_and_a_summary_and_all_is_in_the_file
     assert set(points) >= ALWAYS_THERE
     assert 1 <= points["demo_memory_used"] <= 12  # two a second, fewer only where the computer is too busy
     first, line, *summary = output.splitlines()
-    assert first == f"Logging this computer into {path}; Ctrl-C ends it"
-    assert re.match(r"5 s: \d+ points enqueued, \d+ in the database, \d+ waiting; demo_cpu_load \d", line)
+    assert first == f"Logging three simulated instruments and this computer into {path}; Ctrl-C ends it"
+    assert re.match(r"5 s: \d+ points enqueued, \d+ in the database; demo_furnace_temperature \d+\.\d degC, ", line)
     for codename, count in points.items():
         assert f"{codename} {count} {count}" in [" ".join(text.split()) for text in summary]
     assert f"Queue empty, nothing lost, nothing twice: {sum(points.values())} points in" in summary
@@ -92,7 +93,7 @@ def test_without_a_terminal_it_prints_lines_and_a_summary_and_all_is_in_the_file
     assert before_s < times[0] < times[-1] < time.time()
     assert list(times) == sorted(times)
     assert all(0.0 < value <= 100.0 for value in values)
-    assert units == {codename: unit for codename, unit, _ in QUANTITIES.values() if codename in points}
+    assert units == {codename: DESCRIPTIONS[codename].unit for codename in points}
 
 
 @pytest.mark.parametrize(("lines", "columns"), [(24, 80), (40, 120), (12, 50)])
@@ -103,21 +104,24 @@ def test_in_a_terminal_it_draws_a_table_that_fits(tmp_path: Path, lines: int, co
         os.close(theirs)
         screen = read_all(ours)
         assert process.wait(ENDS_WITHIN_S) == 0
-    table = CONTROL_SEQUENCE.sub("", screen).split("Queue empty, nothing lost")[0]
-    assert re.search(r"│ demo_cpu_load +│ +\d+\.\d % │", table)
+    table, _summary = CONTROL_SEQUENCE.sub("", screen).rsplit("codename ", 1)
+    assert re.search(r"demo_cpu_load +\d+\.\d % +\d", table)
     assert bool(re.search("[▁▂▃▄▅▆▇█]{2}", table)) == (columns >= 80), "a plot where there is room for one"
-    assert "in the queue, 0:0" in table
+    curves = re.findall(r"^ +(?:400|200|25)?│.*[⠁-⣿]", table, re.MULTILINE)
+    assert bool(curves) == (lines >= 24), "the furnace's curves where there is room for them"
+    assert re.search(r"\d+ points stored, \d+ on their way, 0:0", table) or lines < 24
     drawn = [text for text in table.replace("\r", "\n").splitlines() if text]
     assert max(map(len, drawn)) <= columns
     assert screen.index("\x1b[?25l") < screen.rindex("\x1b[?25h"), "the cursor is hidden, and shown again"
     points = points_in(database_below(tmp_path))
     assert set(points) >= ALWAYS_THERE
-    # Each reading draws the table once, in place: up and over, and never a cleared screen, which would flicker.
-    heights = {text.count("\x1b[1A") for text in screen.split("This computer, logged")[1:-1]}
+    # Each period draws the table once, in place: up and over, and never a cleared screen, which would flicker.
+    _, *drawings = screen.rsplit("codename ", 1)[0].split("codename ")
+    heights = {text.count("\x1b[1A") for text in drawings[:-1]}
     # Once more when all has arrived, and once by rich when it lets go of the terminal.
-    assert screen.count("This computer, logged") == points["demo_memory_used"] + 2
+    assert 3 <= len(drawings) <= 2 / PERIOD_S + 2
     assert max(heights) < lines
-    assert min(heights) >= 9
+    assert min(heights) >= min(lines - 2, len(points) + 3)
     assert "\x1b[2J" not in screen
 
 
@@ -151,7 +155,7 @@ def test_point_that_is_missing_at_the_end_is_an_error(tmp_path: Path) -> None:
         output, _errors = process.communicate(timeout=ENDS_WITHIN_S)
     assert process.returncode == 1
     assert "error: not everything arrived once" in output
-    assert re.search(r"demo_cpu_load: \d+ points enqueued, \d+ in the database", output)
+    assert re.search(r"demo_\w+: \d+ points enqueued, \d+ in the database", output)
     assert "nothing lost" not in output
 
 
@@ -201,7 +205,10 @@ def test_commands_that_it_recommends_work(tmp_path: Path) -> None:
     export, query = next_commands(path)
     command = export.replace(" pyexplabsys ", f" {shlex.quote(sys.executable)} -m PyExpLabSys ")
     subprocess.run(command, shell=True, cwd=tmp_path, check=True, timeout=ENDS_WITHIN_S, capture_output=True)
-    assert len((tmp_path / "demo.csv").read_text(encoding="utf-8").splitlines()) > points_in(path)["demo_cpu_load"]
+    assert (
+        len((tmp_path / "demo.csv").read_text(encoding="utf-8").splitlines())
+        > points_in(path)["demo_furnace_temperature"]
+    )
     program, file, sql = shlex.split(query)
     assert (program, file) == ("sqlite3", str(path))
     with closing(sqlite3.connect(file)) as connection:

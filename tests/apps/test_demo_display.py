@@ -1,67 +1,21 @@
-"""Plots, numbers and summaries of the demo."""
+"""What the demo shows, and its summary."""
 
-import math
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from PyExpLabSys.apps.demo_display import (
+    CURVES,
     Channel,
     Progress,
     format_duration,
     format_summary,
-    format_value,
+    live_view,
     plain_line,
-    sparkline,
 )
-
-
-@pytest.mark.parametrize(
-    ("values", "line"),
-    [
-        ([], ""),
-        ([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], "▁▂▃▄▅▆▇█"),
-        ([5.0, 5.0, 5.0], "▅▅▅"),
-        ([0.0], "▅"),
-        ([-1.0, 1.0], "▁█"),
-        ([1.0, math.nan, 2.0, math.inf], "▁ █ "),
-        ([math.nan], " "),
-    ],
-    ids=["none", "ramp", "constant", "one", "negative", "gaps", "only-gaps"],
-)
-def test_sparkline(values: list[float], line: str) -> None:
-    assert sparkline(values) == line
-
-
-def test_sparkline_shows_noise_below_the_smallest_span_as_a_line() -> None:
-    assert sparkline([50.0, 50.01, 49.99], smallest_span=1.0) == "▅▅▄"
-
-
-@pytest.mark.parametrize(
-    ("values", "line"),
-    [
-        ([0.0, 1e3, 1e6], "▁▅█"),
-        ([-5.0, 0.5, math.nan, 1e3], "▁▁ █"),
-        ([4e8, 4.1e8], "██"),
-        ([0.0, 0.0], "▁▁"),
-        ([math.nan, math.inf], "  "),
-    ],
-    ids=["decades", "below-one", "steady-rates-are-high", "nothing", "only-gaps"],
-)
-def test_sparkline_of_decades_stands_on_zero(values: list[float], line: str) -> None:
-    assert sparkline(values, decades=True, smallest_span=3.0) == line
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0, "0 B/s"), (999.4, "999 B/s"), (999.97, "1.0 kB/s"), (12345.0, "12.3 kB/s"), (4.2e9, "4.2 GB/s")],
-)
-def test_rates_have_prefixes(value: float, text: str) -> None:
-    assert format_value(value, "B/s", prefixes=True) == text
-
-
-def test_other_values_have_one_decimal() -> None:
-    assert format_value(1234.56, "%") == "1234.6 %"
+from PyExpLabSys.setups import Gap, Reading
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7, "0:07"), (119, "1:59"), (7231, "2:00:31")])
@@ -73,8 +27,40 @@ def test_plain_line_has_values_and_sums() -> None:
     load = Channel(codename="load", unit="%", enqueued=3, stored=2)
     load.readings.extend([1.0, 2.0])
     silent = Channel(codename="silent", unit="%", enqueued=1, stored=1)
-    progress = Progress(channels=[load, silent], waiting=1, elapsed_s=5.2, left_s=None, database="file.db")
-    assert plain_line(progress) == "5 s: 4 points enqueued, 3 in the database, 1 waiting; load 2.0 %, silent -"
+    progress = Progress(channels=[load, silent], elapsed_s=5.2, left_s=None, database="file.db")
+    assert plain_line(progress) == "5 s: 4 points enqueued, 3 in the database; load 2.0 %, silent -"
+
+
+def test_channel_counts_what_is_stored_and_shows_gaps() -> None:
+    channel = Channel(codename="a", unit="degC")
+    channel.note(Reading(codename="a", time_s=1.0, value=20.0, stored=True))
+    channel.note(Reading(codename="a", time_s=2.0, value=20.1, stored=False))
+    channel.note(Gap(codename="a", time_s=3.0, cause="unplugged"))
+    assert (channel.enqueued, channel.latest) == (1, "nan degC")
+    assert list(channel.readings)[:2] == [20.0, 20.1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "columns", "curve_rows"),
+    [(24, 80, 7), (40, 120, 16), (20, 80, 3), (19, 80, 0), (24, 10, 7)],
+    ids=["usual", "large", "low", "too-low-for-curves", "narrow"],
+)
+def test_view_leaves_one_line_free_and_gives_the_curves_what_there_is(
+    lines: int, columns: int, curve_rows: int
+) -> None:
+    channels = [Channel(codename=codename, unit="degC") for codename in (*CURVES, *"abcdefghi")]
+    for channel in channels:
+        channel.readings.extend([20.0, 400.0])
+    progress = Progress(channels=channels, elapsed_s=1.0, left_s=None, database="file.db")
+    file = StringIO()
+    console = Console(file=file, width=columns, height=lines, force_terminal=True, color_system=None)
+    console.print(live_view(progress, lines=lines))
+    drawn = file.getvalue().splitlines()
+    assert len(drawn) <= lines - 1
+    assert max(map(len, drawn)) <= columns
+    assert sum("│" in line for line in drawn) == curve_rows
+    if curve_rows:
+        assert [line.split("│")[0].strip() for line in drawn if "│" in line] == ["400", *[""] * (curve_rows - 2), "20"]
 
 
 @pytest.mark.parametrize(
