@@ -31,7 +31,7 @@ def call(programs: Path, *command: str | Path) -> subprocess.CompletedProcess[st
 def test_make_help_names_every_target_and_says_what_it_does() -> None:
     lines = run("make", "--no-print-directory", "help", cwd=ROOT).stdout.splitlines()
     described = {target: what for target, _, what in (line.partition(" ") for line in lines)}
-    assert set(described) == {"help", "demo", "test", "coverage", "bench", "docs", "lint", "clean"}
+    assert set(described) == {"help", "demo", "test", "coverage", "mutants", "bench", "docs", "lint", "clean"}
     assert all(what.strip() for what in described.values())
 
 
