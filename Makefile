@@ -15,7 +15,7 @@ SYSTEM_PACKAGES := mariadb-server odbc-mariadb unixodbc systemd tzdata
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1@/p' Makefile | while IFS=@ read -r target what; do printf '%-10s %s\n' "$$target" "$$what"; done
 
-demo: $(VENV)/.installed-cli,modbus ## log simulated instruments and this computer for DEMO_SECONDS (30), with a live plot
+demo: $(VENV)/.installed-cli ## log simulated instruments and this computer for DEMO_SECONDS (30), with a live plot
 	@$(VENV)/bin/pyexplabsys demo --seconds $(DEMO_SECONDS)
 
 test: $(VENV)/.installed-test ## run all tests, against servers that they start themselves
