@@ -103,6 +103,15 @@ def test_what_is_no_number_is_never_made_one(value: Any) -> None:
         to_number(value, "a")
 
 
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_an_overload_is_a_gap_and_no_point(make: Any, outlet: KeptOutlet, value: float) -> None:
+    assert not make({"a": 0, "b": 1}).take([value, 1.5])
+    assert outlet.values("a") == []
+    assert outlet.values("b") == [1.5]
+    ((codename, cause),) = [(gap.codename, gap.cause) for gap in outlet.gaps]
+    assert (codename, cause) == ("a", f"what was read for a is {value}: beyond the range of the instrument")
+
+
 def test_all_of_a_reading() -> None:
     assert part_of(20.0, None) == 20.0
 
