@@ -231,10 +231,11 @@ def test_fault_costs_one_reading_and_no_more(
 
 @pytest.mark.parametrize("late_s", [1.9, 2.1, 3.0, 3.95])
 def test_late_answer_is_not_taken_for_that_to_the_next_question(late_s: float) -> None:
-    # Without echo nothing in an answer tells whose it is.
-    faults = FaultySimulator(device(temperature_degc=75.4, time_constant_s=1e9, echo=False))
+    # Without echo nothing in an answer tells whose it is; and it always takes long, so that a late answer comes before
+    # the right one if the driver does not wait.
+    faults = FaultySimulator(device(delay_s=1.8, temperature_degc=75.4, time_constant_s=1e9, echo=False))
     controller = ISeries("", echo=False, transport=in_memory(faults, clock=VirtualClock()))
-    faults.inject(Fault.LATE, late_s=late_s)
+    faults.inject(Fault.LATE, late_s=late_s - 1.8)
     try:
         assert controller.read_temperature() == 75.4
     except TransportTimeoutError:

@@ -428,8 +428,7 @@ def test_fault_costs_one_reading_and_no_more(
 @pytest.mark.parametrize("late_s", [1.9, 2.1, 3.0, 3.95])
 def test_late_answer_is_not_taken_for_that_to_the_next_question(clock: VirtualClock, late_s: float) -> None:
     # It always takes long, so that a late answer comes before the right one if the driver does not wait.
-    slow = MessageSimulator(SimulatedXGS600(gauges=STEADY).handle, until(b"\r"), delay_s=1.8)
-    faults = FaultySimulator(slow)
+    faults = FaultySimulator(device(delay_s=1.8, gauges=STEADY))
     controller = XGS600Driver(transport=in_memory(faults, clock=clock))
     faults.inject(Fault.LATE, late_s=late_s - 1.8)
     try:
