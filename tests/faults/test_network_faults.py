@@ -18,6 +18,8 @@ ONE_OF_EACH = pytest.mark.parametrize("site", [NEW, MYISAM], indirect=True)
 ONLY_NEW = pytest.mark.parametrize("site", [NEW], indirect=True)
 ONLY_MYISAM = pytest.mark.parametrize("site", [MYISAM], indirect=True)
 OpenRelay = Callable[[], Relay]
+# The server looks anew only when nobody has asked for a tenth of a second.
+LOCK_WAITS_POLL_S = 0.15
 LOCK_WAITS = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
 
 
@@ -103,7 +105,7 @@ def test_a_commit_is_held_beyond_the_time_out_and_arrives_after_the_resend_began
         run.sees_outage("timed out")
         # The resend waits for the ledger's row, which the forgotten transaction holds.
         wait_until(lambda: site.is_running("UPDATE logger_progress"), "the resend has begun")
-        wait_until(lambda: site.lab.sql(LOCK_WAITS) == [(1,)], "the resend waits for a lock")
+        wait_until(lambda: site.lab.sql(LOCK_WAITS) == [(1,)], "the resend waits for a lock", poll_s=LOCK_WAITS_POLL_S)
         run.load.more(100)
         assert relay.held.is_set()
         relay.release()
@@ -190,7 +192,7 @@ def test_the_first_commit_of_the_ledger_is_held_and_arrives_after_the_resend_beg
     with under_load(site, address(relay), delivering=False) as run:
         relay.wait_held(PATIENCE_S)
         run.sees_outage("timed out")
-        wait_until(lambda: site.lab.sql(LOCK_WAITS) == [(1,)], "the resend waits for a lock")
+        wait_until(lambda: site.lab.sql(LOCK_WAITS) == [(1,)], "the resend waits for a lock", poll_s=LOCK_WAITS_POLL_S)
         relay.release()
         run.delivers()
 
