@@ -93,7 +93,7 @@ class Channel:
         age_s = self._monotonic() - self._stored_at_s
         if age_s <= self.stale_after_s:
             return None
-        return f"the last point of {self.codename} is {age_s:.0f} s old, more than {self.stale_after_s:g} s"
+        return f"no point of {self.codename} for {age_s:.0f} s, more than {self.stale_after_s:g} s"
 
     def check(self) -> None:
         """Say in the log if the last point is too old."""

@@ -197,7 +197,7 @@ def test_old_data_are_an_alarm(
     clock.sleep(1.0)
     for _ in range(10):
         channel.check()
-    assert channel.alarm() == f"the last point of a is {expected_s + 1:.0f} s old, more than {expected_s:g} s"
+    assert channel.alarm() == f"no point of a for {expected_s + 1:.0f} s, more than {expected_s:g} s"
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     measurement.take(1.0)
     assert channel.alarm() is None
