@@ -123,7 +123,7 @@ def _next_due_s(start_s: float, every_s: float, now_s: float) -> float:
 def _shown(value: object, unit: str) -> str:
     """Return a reading for people: numbers as they are, several of them in a line."""
     if isinstance(value, Mapping):
-        text = "\n".join(f"{name}: {each}" for name, each in value.items())
+        text = ", ".join(f"{name} {each}" for name, each in value.items())
     elif isinstance(value, (list, tuple)):
         text = ", ".join(map(str, value))
     else:

@@ -69,6 +69,11 @@ def test_the_computer_itself_has_no_port(capsys: pytest.CaptureFixture[str]) -> 
     assert re.fullmatch(r"\d+\.\d+ %\n", output(capsys, "host_sensors", "read_memory_used"))
 
 
+def test_several_values_with_names_stand_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    line = output(capsys, "bosch_bme280", "read_all_values", "--simulate")
+    assert re.fullmatch(r"temperature \S+, humidity \S+, air_pressure \S+ \(degC, %, hPa\)\n", line)
+
+
 # -- simulators --------------------------------------------------------------------------------------------------------
 
 
