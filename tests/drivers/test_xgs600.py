@@ -297,6 +297,7 @@ def test_nothing_is_made_up(decode_data: Callable[[str], object], data: str) -> 
         (b"#0032I1\r", b">03\r", lambda controller: controller.emission_status("I1")),
         (b"#0034I1\r", b">ON\r", lambda controller: controller.filament_lit("I1")),
         (b"#0002I1\r", b">0005\r", lambda controller: controller.read_pressure("I1")),
+        (b"#005E83\r", b">3\r", lambda controller: controller.set_setpoint(8, "AUTO")),
     ],
 )
 def test_valid_reply_with_data_of_another_kind(request_bytes: bytes, reply: bytes, ask: Ask) -> None:
