@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROW_BYTES_MAX = 80
-"""The longest row: ``(4294967295,FROM_UNIXTIME(2147483647.999999),-1.2345678901234567e-308),``."""
+"""The longest row: ``(4294967295,TIMESTAMP'2106-02-07T06:28:15.999999',-1.2345678901234567e-308),``."""
 STATEMENT_OVERHEAD_BYTES = 512
 EARLIEST_S = 1.0
 """Unix 0 is refused, and what is below silently becomes the present time in a column that defaults to it."""
@@ -130,13 +130,15 @@ def _parts(rows: Rows, max_statement_bytes: int) -> "Iterable[Rows]":
 def _row_texts(rows: Rows) -> "Iterable[str]":
     import numpy as np
 
-    seconds, fractions = np.divmod(rows.microseconds, MICROSECONDS)
-    # repr() of a float is the shortest text that gives the same float again.
-    values = [repr(value) for value in rows.values.tolist()]
+    # A literal is read once, as it stands; FROM_UNIXTIME costs the server as much again as the rest of the row. The
+    # session is in UTC, so that it says the same.
+    times = np.datetime_as_string(rows.microseconds.view("datetime64[us]"), unit="us").tolist()
+    # repr() of a float is the shortest text that gives the same float again. Without an exponent the server would
+    # take it for a DECIMAL, and convert that.
+    values = [text if "e" in text else text + "e0" for text in map(repr, rows.values.tolist())]
     for i in np.flatnonzero(np.isnan(rows.values)).tolist():
         values[i] = "NULL"
-    columns = zip(rows.types.tolist(), seconds.tolist(), fractions.tolist(), values, strict=True)
-    return map("(%d,FROM_UNIXTIME(%d.%06d),%s)".__mod__, columns)
+    return map("(%d,TIMESTAMP'%s',%s)".__mod__, zip(rows.types.tolist(), times, values, strict=True))
 
 
 def _insert_bound(connection: Connection, layout: TableLayout, rows: Rows) -> None:

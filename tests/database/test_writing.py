@@ -48,7 +48,7 @@ class Recording:
 
     def execute(self, sql: str) -> int:
         self.statements.append(sql)
-        return sql.count("FROM_UNIXTIME")
+        return sql.count("TIMESTAMP")
 
 
 @pytest.mark.parametrize("max_statement_bytes", [600, 1024, 4096, 16 * 2**20])
@@ -59,7 +59,7 @@ def test_no_statement_is_longer_than_the_server_takes_and_none_shorter_than_need
     connection = Recording(max_statement_bytes)
     insert_rows(connection, LAYOUT, rows)  # type: ignore[arg-type]
     assert max(len(sql.encode()) for sql in connection.statements) <= max_statement_bytes
-    assert sum(sql.count("FROM_UNIXTIME") for sql in connection.statements) == n
+    assert sum(sql.count("TIMESTAMP") for sql in connection.statements) == n
     at_most = math.ceil(n / max(1, (max_statement_bytes - writing.STATEMENT_OVERHEAD_BYTES) // writing.ROW_BYTES_MAX))
     assert len(connection.statements) == at_most
 
@@ -74,8 +74,8 @@ def test_the_longest_row_is_not_longer_than_allowed_for() -> None:
 def test_the_text_of_a_statement_holds_numbers_only() -> None:
     connection = Recording(10_000)
     insert_rows(connection, LAYOUT, rows_of([0.1, math.nan, -2.0]))  # type: ignore[arg-type]
-    rows = "(1,FROM_UNIXTIME(1700000000.750000),0.1),(1,FROM_UNIXTIME(1700000001.750000),NULL),"
-    rows += "(1,FROM_UNIXTIME(1700000002.750000),-2.0)"
+    rows = "(1,TIMESTAMP'2023-11-14T22:13:20.750000',0.1e0),(1,TIMESTAMP'2023-11-14T22:13:21.750000',NULL),"
+    rows += "(1,TIMESTAMP'2023-11-14T22:13:22.750000',-2.0e0)"
     assert connection.statements == [f"INSERT INTO `dateplots_dummy` (type, time, value) VALUES {rows}"]
 
 
