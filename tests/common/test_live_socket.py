@@ -33,9 +33,9 @@ def host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def live(proxy: socket.socket | None, codenames: list[str], **arguments: Any) -> LiveSocket:
-    arguments = {"internal_data_pull_socket_port": 0, "interface": "127.0.0.1"} | arguments
     server = None if proxy is None else proxy.getsockname()
-    return LiveSocket("live", codenames, server, **arguments)
+    defaults: dict[str, Any] = {"internal_data_pull_socket_port": 0, "interface": "127.0.0.1"}
+    return LiveSocket("live", codenames, server, **(defaults | arguments))
 
 
 def pull_port(server: LiveSocket) -> int:
@@ -105,7 +105,7 @@ def test_an_undeclared_codename_is_an_error_before_anything_is_set_or_sent(proxy
             lambda: server.set_point_now("z", 1),
             lambda: server.reset(["x", "z"]),
         ):
-            with pytest.raises(RuntimeError, match="^The codename: 'z' is not registered$"):
+            with pytest.raises(RuntimeError, match=r"^The codename: 'z' is not registered$"):
                 call()
         assert ask(pull_port(server), b"x#raw") == b"0.0,0.0"
         server.set_point("x", (3, 4))
@@ -116,7 +116,7 @@ def test_a_batch_too_large_for_a_datagram_goes_in_several(proxy: socket.socket) 
     names = [f"a_rather_long_codename_of_a_channel_{number}" for number in range(3000)]
     proxy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_000_000)
     with serving(live(proxy, names, no_internal_data_pull_socket=True)) as server:
-        server.set_batch({name: (1.0, 2.0) for name in names})
+        server.set_batch(dict.fromkeys(names, (1.0, 2.0)))
         received: dict[str, Any] = {}
         while len(received) < len(names):
             received |= json.loads(proxy.recv(65535))["data"]

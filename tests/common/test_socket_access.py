@@ -5,7 +5,9 @@ import hmac
 import ipaddress
 import json
 import logging
+import platform
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,9 +67,9 @@ def test_on_windows_they_come_from_psutil_and_without_it_only_this_computer_coun
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     on_linux = networks.attached_networks()
-    monkeypatch.setattr(networks.platform, "system", lambda: "Windows")
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
     assert networks.attached_networks() == on_linux
-    monkeypatch.setitem(__import__("sys").modules, "psutil", None)
+    monkeypatch.setitem(sys.modules, "psutil", None)
     assert networks.attached_networks() == [networks.LOOPBACK]
     assert "socket_allow_from" in caplog.text
 
@@ -85,7 +87,7 @@ def test_an_allow_list_allows_what_it_names() -> None:
 
 def test_without_one_the_attached_networks_are_looked_at_again_after_a_while() -> None:
     now_s, attached = 0.0, [ipaddress.IPv4Network("127.0.0.0/8")]
-    listed = AllowList(None, attached=lambda: attached.copy(), monotonic=lambda: now_s)
+    listed = AllowList(None, attached=attached.copy, monotonic=lambda: now_s)
     assert (listed.allows("127.0.0.1"), listed.allows("10.0.1.3")) == (True, False)
     attached.append(ipaddress.IPv4Network("10.0.1.0/24"))  # the address came after boot
     now_s = 9.0
