@@ -89,7 +89,8 @@ class UdpServer(threading.Thread):
         with socket_ports.CLAIMING:
             socket_ports.refuse_served(port)
             self._channel = _open(interface, port)
-            self.port: int = self._channel.getsockname()[1]
+            self._address: Address = self._channel.getsockname()
+            self.port = self._address[1]
             socket_ports.add(self.port, self)
         self._close = weakref.finalize(self, self._channel.close)
         self._close.atexit = False  # a daemon thread may be reading it
@@ -175,12 +176,12 @@ class UdpServer(threading.Thread):
                 LOGGER.warning("port %d cannot reply to %s (%d times): %s", self.port, sender[0], times, error)
 
     def _wake(self) -> None:
-        host, port = self._channel.getsockname()
+        host, port = self._address
         try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
-                channel.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))  # noqa: S104 (compared only)
+            # Through the port itself: if the thread has just let it go, nobody else gets this.
+            self._channel.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))  # noqa: S104 (compared only)
         except OSError as error:
-            LOGGER.debug("port %d ends within %s s, it cannot be woken: %s", self.port, LOOK_S, error)
+            LOGGER.debug("port %d was not woken, it has ended or will within %s s: %s", port, LOOK_S, error)
 
 
 def _open(interface: str, port: int) -> socket.socket:

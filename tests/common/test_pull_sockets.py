@@ -64,8 +64,11 @@ def test_every_request_of_the_table_gets_exactly_its_reply(abc: int, request_: b
     ],
     ids=repr,
 )
-def test_anything_else_is_an_unknown_command_with_three_m(abc: int, request_: bytes) -> None:
+def test_anything_else_is_an_unknown_command_with_three_m(
+    abc: int, request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     assert ask(abc, request_) == b"UNKNOWN_COMMMAND"
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

@@ -83,10 +83,13 @@ def test_a_truth_value_is_true_or_false_to_the_letter(pusher: DataPushSocket, te
     ],
     ids=["no-utf-8", "latin-1", "brackets", "nested-too-deep", "too-many-digits", "too-many-digits-raw"],
 )
-def test_what_cannot_be_read_is_an_error_and_stored_nowhere(pusher: DataPushSocket, request_: bytes) -> None:
+def test_what_cannot_be_read_is_an_error_and_stored_nowhere(
+    pusher: DataPushSocket, request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     ask(pusher.port, b"raw_wn#before:int:1")
     assert ask(pusher.port, request_).startswith(b"ERROR#")
     assert pusher.last[1] == {"before": 1}
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_the_status_has_no_prefix(pusher: DataPushSocket) -> None:

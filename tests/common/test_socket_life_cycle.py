@@ -157,10 +157,24 @@ def test_stop_does_not_wait_for_ever_for_a_callback(monkeypatch: pytest.MonkeyPa
         client.sendto(b"raw_wn#n:int:1", ("127.0.0.1", server.port))
         assert called.wait(5)
         server.stop()
+    assert server.is_alive()  # stop returned while the callback was held
     assert is_free(server.port)
     go_on.set()
     server.join(5)
     assert not server.is_alive()
+
+
+def test_a_thread_that_ends_by_itself_while_it_is_stopped_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(DateDataPullSocket("s", ["a"], port=0, interface="127.0.0.1")) as server:
+        wake = server._wake
+
+        def wake_late() -> None:
+            wake()
+            server.join(5)  # it has let go of the port
+            wake()
+
+        monkeypatch.setattr(server, "_wake", wake_late)
+    assert is_free(server.port)
 
 
 def test_stop_ends_the_thread_even_if_it_cannot_be_woken(monkeypatch: pytest.MonkeyPatch) -> None:
