@@ -478,7 +478,11 @@ def test_every_key_says_what_it_is_and_its_default_is_of_its_type() -> None:
         assert key.description
         assert key.convert(key.default, "default") == key.default
         assert key.variable == "PYEXPLABSYS_" + key.name.upper()
-    assert {key.name for key in KEYS if key.secret} == {"sql_password", "common_sql_reader_password"}
+    assert {key.name for key in KEYS if key.secret} == {
+        "sql_password",
+        "common_sql_reader_password",
+        "socket_secret",
+    }
     assert set(Settings().settings_names) <= set(dir(Settings()))
 
 

@@ -97,6 +97,15 @@ def _hosts(value: object) -> str | tuple[str, ...]:
     return names[0] if len(names) == 1 else names
 
 
+def _networks(value: object) -> tuple[str, ...]:
+    import ipaddress  # a logger on a small computer needs none of it
+
+    networks = value.split(",") if isinstance(value, str) else value
+    if not isinstance(networks, list | tuple) or not all(isinstance(network, str) for network in networks):
+        raise TypeError
+    return tuple(str(ipaddress.IPv4Network(network.strip())) for network in networks)
+
+
 TYPES: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "text": ("a text", _text),
     "int": ("a whole number, 0 or more", _whole),
@@ -104,6 +113,7 @@ TYPES: Mapping[str, tuple[str, Callable[[object], object]]] = {
     "float": ("a time in s, more than 0", _seconds),
     "path": ("a path", _path),
     "hosts": ("a server: name, name:port, or a list of these", _hosts),
+    "networks": ("a network such as 10.0.1.0/24, or a list of these", _networks),
 }
 
 
@@ -113,7 +123,7 @@ class Key:
 
     Attributes:
         name: As in the user's file and as attribute of :class:`Settings`.
-        type: ``text``, ``int``, ``port``, ``float`` (a time in s), ``path`` or ``hosts``.
+        type: ``text``, ``int``, ``port``, ``float`` (a time in s), ``path``, ``hosts`` or ``networks``.
         default: Its value when nobody sets one; None: reading it without a value is an error.
         description: One line for people.
         secret: Whether its value is shown as ``***`` everywhere.
@@ -168,6 +178,9 @@ KEYS: tuple[Key, ...] = (
     Key(name="common_sql_reader_password", type="text", secret=True, description="Password of that account"),
     Key(name="common_liveserver_host", type="text", description="Host of the live proxy"),
     Key(name="common_liveserver_port", type="port", description="Port of the live proxy"),
+    Key(name="socket_allow_from", type="networks", description="Networks whose commands push sockets take"),
+    Key(name="socket_secret", type="text", secret=True, description="What commands to push sockets are signed with"),
+    Key(name="command_audit_file", type="path", description="File for the record of all commands from the network"),
     Key(name="util_log_warning_email", type="text", description="Mail address for warnings in logs, also the sender"),
     Key(name="util_log_error_email", type="text", description="Mail address for errors in logs, also the sender"),
     Key(name="util_log_mail_host", type="text", description="Mail server (SMTP, port 25, no login)"),
