@@ -12,7 +12,7 @@ from typing import TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers: TypeAlias = Sequence[float] | NDArray[np.floating] | NDArray[np.integer]
+Numbers: TypeAlias = Sequence[float] | Sequence[Sequence[float]] | NDArray[np.floating] | NDArray[np.integer]
 
 ABSOLUTE_ZERO_DEGC = -273.15
 #: From the quadratic solution, which is off by 2.5 K at -200 degC, to the last digit.

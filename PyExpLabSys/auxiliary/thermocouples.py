@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from PyExpLabSys.auxiliary.its90 import PIECES, TYPE_K_EXPONENTIAL
 
-Numbers: TypeAlias = Sequence[float] | NDArray[np.floating] | NDArray[np.integer]
+Numbers: TypeAlias = Sequence[float] | Sequence[Sequence[float]] | NDArray[np.floating] | NDArray[np.integer]
 
 #: Tables are rounded to 0.001 mV, also at the ends of a range.
 TABLE_ROUNDING_MV = 0.0005

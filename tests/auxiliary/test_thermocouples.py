@@ -49,9 +49,10 @@ def test_emf_is_that_of_the_table(letter: str, temperature_degc: float, emf_mv: 
 @pytest.mark.parametrize(("letter", "temperature_degc", "emf_mv"), [row for row in ROWS if row[0] != "B" or row[2] > 0])
 def test_temperature_is_that_of_the_table(letter: str, temperature_degc: float, emf_mv: float) -> None:
     thermocouple = Thermocouple(letter)
-    ends = [thermocouple.emf(end) for end in thermocouple.range_degc]
+    first_mv, last_mv = (thermocouple.emf(end) for end in thermocouple.range_degc)
     # Half of the table's last digit to either side, within the range.
-    low, high = (thermocouple.temperature(float(np.clip(emf_mv + half, *ends))) for half in (-0.000501, 0.000501))
+    low = thermocouple.temperature(max(emf_mv - 0.000501, first_mv))
+    high = thermocouple.temperature(min(emf_mv + 0.000501, last_mv))
     assert low - 1e-6 <= temperature_degc <= high + 1e-6
     assert low <= thermocouple.temperature(emf_mv) <= high
 
