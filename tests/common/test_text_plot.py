@@ -45,7 +45,7 @@ def test_points_are_not_joined() -> None:
 def test_gaps_break_the_line() -> None:
     broken = AsciiPlot(size=(24, 7)).plot([0, 1, 2, 3], [1.0, 1.0, math.nan, 1.0])
     (row,) = (line for line in broken.split("\n") if "*" in line)
-    assert row == "1.0 +*******            *|"
+    assert row == "1.0 +*******          *|"
 
 
 def test_a_logarithmic_axis_has_decades_and_leaves_out_what_has_no_logarithm() -> None:
