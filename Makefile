@@ -35,7 +35,7 @@ mutants: $(VENV)/.installed-test ## show that the fault tests fail on deliberate
 
 bench: $(VENV)/.installed-bench ## measure the speeds of docs/performance.md on this computer
 	@.ci/install-system-packages $(SYSTEM_PACKAGES)
-	$(VENV)/bin/python -m benchmarks
+	$(VENV)/bin/python -m benchmarks --json benchmarks/results/latest.json
 
 docs: $(VENV)/.installed-docs ## build the documentation into docs/_build/html; a warning is an error
 	$(VENV)/bin/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html

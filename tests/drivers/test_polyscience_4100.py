@@ -171,9 +171,10 @@ def test_fault_costs_one_reading_and_no_more(fault: Fault, error: type[Exception
 @pytest.mark.parametrize("late_s", [0.45, 0.55, 0.8, 0.95])
 def test_late_answer_is_not_taken_for_that_to_the_next_question(late_s: float) -> None:
     """Nothing in an answer tells whose it is: a temperature would pass for a flow."""
-    faults = FaultySimulator(device())
+    # It always takes long, so that a late answer comes before the right one if the driver does not wait for it.
+    faults = FaultySimulator(device(time_constant_s=1e9, delay_s=0.4))
     chiller = Polyscience4100(transport=in_memory(faults, clock=VirtualClock()))
-    faults.inject(Fault.LATE, late_s=late_s)
+    faults.inject(Fault.LATE, late_s=late_s - 0.4)
     try:
         assert chiller.read_temperature() == 19.8
     except TransportTimeoutError:
