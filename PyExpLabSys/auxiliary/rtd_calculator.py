@@ -7,12 +7,14 @@ R0 (1 + A T + B T^2 + C (T - 100) T^3), T in degC. Molybdenum and tungsten are t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, overload
+from typing import TYPE_CHECKING, overload
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Numbers: TypeAlias = Sequence[float] | Sequence[Sequence[float]] | NDArray[np.floating] | NDArray[np.integer]
+    Numbers = Sequence[float] | Sequence[Sequence[float]] | NDArray[np.floating] | NDArray[np.integer]
+    Floats = NDArray[np.float64]
 
 ABSOLUTE_ZERO_DEGC = -273.15
 #: From the quadratic solution, which is off by 2.5 K at -200 degC, to the last digit.
@@ -99,13 +101,15 @@ class RtdCalculator:
     @overload
     def find_r(self, temperature: float) -> float: ...
     @overload
-    def find_r(self, temperature: Numbers) -> NDArray[np.float64]: ...
-    def find_r(self, temperature: float | Numbers) -> float | NDArray[np.float64]:
+    def find_r(self, temperature: "Numbers") -> "Floats": ...
+    def find_r(self, temperature: "float | Numbers") -> "float | Floats":
         """Return the resistance in Ohm at temperatures in degC; NaN stays NaN.
 
         Raises:
             ValueError: a temperature outside of :attr:`range_degc`.
         """
+        import numpy as np
+
         temperatures = np.asarray(temperature, dtype=np.float64)
         low, high = self.range_degc
         _check(temperatures, (temperatures < low) | (temperatures > high), f"{low:g} to {high:g} degC", "degC")
@@ -114,13 +118,15 @@ class RtdCalculator:
     @overload
     def find_temperature(self, resistance: float) -> float: ...
     @overload
-    def find_temperature(self, resistance: Numbers) -> NDArray[np.float64]: ...
-    def find_temperature(self, resistance: float | Numbers) -> float | NDArray[np.float64]:
+    def find_temperature(self, resistance: "Numbers") -> "Floats": ...
+    def find_temperature(self, resistance: "float | Numbers") -> "float | Floats":
         """Return the temperature in degC of resistances in Ohm; NaN stays NaN.
 
         Raises:
             ValueError: a resistance outside of the range, as with a broken wire or a short circuit.
         """
+        import numpy as np
+
         resistances = np.asarray(resistance, dtype=np.float64)
         ratios = resistances / self.resistance_at_0
         if self._historic:
@@ -131,34 +137,36 @@ class RtdCalculator:
         _check(resistances, outside, limits, "Ohm")
         return _like_the_input(np.clip(self._solve(ratios), *self.range_degc))
 
-    def _ratio(self, temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _ratio(self, temperatures: "Floats") -> "Floats":
         """Return R(T) / R0."""
         ratios = 1.0 + temperatures * (self.coeff_a + temperatures * self.coeff_b)
-        return np.asarray(ratios + self._coeff_c * np.minimum(temperatures, 0.0) ** 3 * (temperatures - 100.0))
+        return ratios + self._coeff_c * temperatures.clip(max=0.0) ** 3 * (temperatures - 100.0)
 
     def _ratio_limits(self) -> tuple[float, float]:
+        import numpy as np
+
         low, high = (
             float(self._ratio(np.asarray(limit))) if math.isfinite(limit) else limit for limit in self.range_degc
         )
         return max(low, 0.0), high
 
-    def _solve(self, ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _solve(self, ratios: "Floats") -> "Floats":
         """Return the temperatures of ratios R(T) / R0."""
         a, b, c = self.coeff_a, self.coeff_b, self._coeff_c
         # The usual formula multiplied by its conjugate: it holds for B = 0 too.
-        found = 2.0 * (ratios - 1.0) / (a + np.sqrt(a**2 + 4.0 * b * (ratios - 1.0)))
+        found = 2.0 * (ratios - 1.0) / (a + (a**2 + 4.0 * b * (ratios - 1.0)) ** 0.5)
         if c:
             for _ in range(NEWTON_STEPS):
-                cold = np.minimum(found, 0.0)
+                cold = found.clip(max=0.0)
                 slope = a + 2.0 * b * found + c * cold**2 * (4.0 * cold - 300.0)
                 found = found - (self._ratio(found) - ratios) / slope
-        return np.asarray(found)
+        return found
 
 
-def _check(values: NDArray[np.float64], outside: NDArray[np.bool_], limits: str, unit: str) -> None:
+def _check(values: "Floats", outside: "NDArray[np.bool_]", limits: str, unit: str) -> None:
     if outside.any():
-        raise ValueError(f"{np.atleast_1d(values)[np.atleast_1d(outside)][0]:.6g} {unit} is outside of {limits}")
+        raise ValueError(f"{values[outside][0]:.6g} {unit} is outside of {limits}")
 
 
-def _like_the_input(values: NDArray[np.float64]) -> float | NDArray[np.float64]:
+def _like_the_input(values: "Floats") -> "float | Floats":
     return values if values.ndim else float(values)

@@ -3,31 +3,31 @@
 :class:`PyExpLabSys.auxiliary.thermocouples.Thermocouple` does it, and also the other way.
 """
 
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
-import numpy as np
-from numpy.typing import NDArray
+from PyExpLabSys.auxiliary.thermocouples import Thermocouple
 
-from PyExpLabSys.auxiliary.thermocouples import Numbers, Thermocouple
+if TYPE_CHECKING:
+    from PyExpLabSys.auxiliary.thermocouples import Floats, Numbers
 
 
 @overload
 def TC_Calculator(V: float, No: int = 1, tctype: str = "K", *, reference_degc: float = 0.0) -> float: ...  # noqa: N803
 @overload
 def TC_Calculator(
-    V: Numbers,  # noqa: N803
+    V: "Numbers",  # noqa: N803
     No: int = 1,  # noqa: N803
     tctype: str = "K",
     *,
     reference_degc: float = 0.0,
-) -> NDArray[np.float64]: ...
+) -> "Floats": ...
 def TC_Calculator(  # noqa: N802 - the published name, and those of its arguments
-    V: float | Numbers,  # noqa: N803
+    V: "float | Numbers",  # noqa: N803
     No: int = 1,  # noqa: N803
     tctype: str = "K",
     *,
     reference_degc: float = 0.0,
-) -> float | NDArray[np.float64]:
+) -> "float | Floats":
     """Return the temperature in degC of a thermocouple, or of several of one type in series.
 
     Args:
@@ -39,6 +39,8 @@ def TC_Calculator(  # noqa: N802 - the published name, and those of its argument
     Raises:
         ValueError: no such type, no junction, or a voltage that the type does not reach.
     """
+    import numpy as np
+
     if No < 1:
         raise ValueError(f"{No} junctions have no voltage; expected 1 or more")
     return Thermocouple(tctype).temperature(np.asarray(V, dtype=np.float64) / No, reference_degc)

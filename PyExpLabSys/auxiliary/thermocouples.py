@@ -6,15 +6,16 @@ temperature to 1e-6 K; the inverse polynomials that NIST publishes beside it are
 
 import functools
 from collections.abc import Sequence
-from typing import TypeAlias, overload
-
-import numpy as np
-from numpy.polynomial.polynomial import polyder, polyval
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, overload
 
 from PyExpLabSys.auxiliary.its90 import PIECES, TYPE_K_EXPONENTIAL
 
-Numbers: TypeAlias = Sequence[float] | Sequence[Sequence[float]] | NDArray[np.floating] | NDArray[np.integer]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = Sequence[float] | Sequence[Sequence[float]] | NDArray[np.floating] | NDArray[np.integer]
+    Floats = NDArray[np.float64]
 
 #: Tables are rounded to 0.001 mV, also at the ends of a range.
 TABLE_ROUNDING_MV = 0.0005
@@ -43,15 +44,13 @@ class Thermocouple:
         if self.letter not in PIECES:
             raise ValueError(f"there is no thermocouple of type {letter!r}; there are {', '.join(PIECES)}")
         self._pieces = PIECES[self.letter]
-        plain = [np.array(piece.coefficients) for piece in self._pieces]
-        self._coefficients = (plain, [polyder(coefficients) for coefficients in plain])
         self.range_degc = (self._pieces[0].low_degc, self._pieces[-1].high_degc)
 
     @overload
     def emf(self, temperature_degc: float) -> float: ...
     @overload
-    def emf(self, temperature_degc: Numbers) -> NDArray[np.float64]: ...
-    def emf(self, temperature_degc: float | Numbers) -> float | NDArray[np.float64]:
+    def emf(self, temperature_degc: "Numbers") -> "Floats": ...
+    def emf(self, temperature_degc: "float | Numbers") -> "float | Floats":
         """Return the voltage in mV of a junction, the reference junction being at 0 degC.
 
         Args:
@@ -60,15 +59,17 @@ class Thermocouple:
         Raises:
             ValueError: a temperature outside :attr:`range_degc`.
         """
+        import numpy as np
+
         temperatures = np.asarray(temperature_degc, dtype=np.float64)
         self._check(temperatures, *self.range_degc, 0.0, "degC")
-        return _like_the_input(self._voltage(temperatures))
+        return _like_the_input(self._evaluate(temperatures)[0])
 
     @overload
     def temperature(self, emf_mv: float, reference_degc: float = 0.0) -> float: ...
     @overload
-    def temperature(self, emf_mv: Numbers, reference_degc: float = 0.0) -> NDArray[np.float64]: ...
-    def temperature(self, emf_mv: float | Numbers, reference_degc: float = 0.0) -> float | NDArray[np.float64]:
+    def temperature(self, emf_mv: "Numbers", reference_degc: float = 0.0) -> "Floats": ...
+    def temperature(self, emf_mv: "float | Numbers", reference_degc: float = 0.0) -> "float | Floats":
         """Return the temperature of a junction in degC.
 
         Args:
@@ -79,51 +80,54 @@ class Thermocouple:
             ValueError: a voltage that this type does not reach, as with a broken wire; of type B also one of 0 mV or
                 less, which two temperatures have.
         """
+        import numpy as np
+
         voltages = np.asarray(emf_mv, dtype=np.float64) + self.emf(reference_degc)
         temperatures, table = _invertible(self.letter)
         self._check(voltages, table[0], table[-1], TABLE_ROUNDING_MV if self.letter != "B" else 0.0, "mV")
         found = np.interp(voltages, table, temperatures)
         for _ in range(NEWTON_STEPS):
-            found -= (self._voltage(found) - voltages) / self._slope(found)
-            found = np.clip(found, temperatures[0], temperatures[-1])
+            reached, slopes = self._evaluate(found)
+            found = np.clip(found - (reached - voltages) / slopes, temperatures[0], temperatures[-1])
         return _like_the_input(found)
 
-    def _voltage(self, temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
-        voltages = self._piecewise(temperatures, 0)
+    def _evaluate(self, temperatures: "Floats") -> "tuple[Floats, Floats]":
+        """Return the voltages in mV and their slopes in mV/K."""
+        import numpy as np
+
+        voltages, slopes = _polynomial(self._pieces[-1].coefficients, temperatures)
+        for piece in reversed(self._pieces[:-1]):
+            here = temperatures <= piece.high_degc
+            lower, lower_slopes = _polynomial(piece.coefficients, temperatures)
+            voltages, slopes = np.where(here, lower, voltages), np.where(here, lower_slopes, slopes)
         if self.letter == "K":
-            voltages += np.where(temperatures > 0.0, _type_k_term(temperatures), 0.0)
-        return voltages
+            height_mv, rate, centre_degc = TYPE_K_EXPONENTIAL
+            term = (temperatures > 0.0) * height_mv * np.exp(rate * (temperatures - centre_degc) ** 2)
+            return voltages + term, slopes + 2.0 * rate * (temperatures - centre_degc) * term
+        return voltages, slopes
 
-    def _slope(self, temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the derivative of the voltage in mV/K."""
-        slopes = self._piecewise(temperatures, 1)
-        if self.letter == "K":
-            _, rate, centre_degc = TYPE_K_EXPONENTIAL
-            term = 2.0 * rate * (temperatures - centre_degc) * _type_k_term(temperatures)
-            slopes += np.where(temperatures > 0.0, term, 0.0)
-        return slopes
-
-    def _piecewise(self, temperatures: NDArray[np.float64], derivative: int) -> NDArray[np.float64]:
-        """Return the polynomials, or their first derivative; NaN falls to the last one and stays NaN."""
-        below = [temperatures <= piece.high_degc for piece in self._pieces[:-1]]
-        *lower, last = [polyval(temperatures, coefficients) for coefficients in self._coefficients[derivative]]
-        return np.asarray(np.select(below, lower, last) if below else last)
-
-    def _check(self, values: NDArray[np.float64], low: float, high: float, margin: float, unit: str) -> None:
+    def _check(self, values: "Floats", low: float, high: float, margin: float, unit: str) -> None:
         outside = (values < low - margin) | (values > high + margin)
         if outside.any():
-            which = f"{values[outside].flat[0]:.6g} {unit}" if values.ndim else f"{values:.6g} {unit}"
-            raise ValueError(f"{which} is outside the range of type {self.letter}, {low:.6g} to {high:.6g} {unit}")
+            limits = f"{low:.6g} to {high:.6g} {unit}"
+            raise ValueError(f"{values[outside][0]:.6g} {unit} is outside the range of type {self.letter}, {limits}")
 
 
-def _type_k_term(temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
-    height_mv, rate, centre_degc = TYPE_K_EXPONENTIAL
-    return np.asarray(height_mv * np.exp(rate * (temperatures - centre_degc) ** 2))
+def _polynomial(coefficients: Sequence[float], temperatures: "Floats") -> "tuple[Floats, Floats]":
+    """Return values and slopes of a polynomial, coefficients from degree 0 up."""
+    values: Any = 0.0
+    slopes: Any = 0.0
+    for coefficient in reversed(coefficients):
+        slopes = slopes * temperatures + values
+        values = values * temperatures + coefficient
+    return values, slopes
 
 
 @functools.cache
-def _invertible(letter: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _invertible(letter: str) -> "tuple[Floats, Floats]":
     """Return temperatures, one a degree, and their voltages, where each voltage belongs to one temperature."""
+    import numpy as np
+
     thermocouple = Thermocouple(letter)
     low_degc, high_degc = thermocouple.range_degc
     if letter == "B":
@@ -132,5 +136,5 @@ def _invertible(letter: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return temperatures, thermocouple.emf(temperatures)
 
 
-def _like_the_input(values: NDArray[np.float64]) -> float | NDArray[np.float64]:
+def _like_the_input(values: "Floats") -> "float | Floats":
     return values if values.ndim else float(values)
