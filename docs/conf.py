@@ -29,6 +29,8 @@ napoleon_use_ivar = True
 nitpicky = True
 # Type variables have no place in the documentation.
 nitpick_ignore = [
+    ("py:class", "PyExpLabSys.common.decorators.Instance"),
+    ("py:class", "PyExpLabSys.common.decorators.Result"),
     ("py:class", "PyExpLabSys.instrument.TransportT"),
     ("py:obj", "PyExpLabSys.instrument.TransportT"),
     ("py:class", "PyExpLabSys.setups.setup.Driver"),
