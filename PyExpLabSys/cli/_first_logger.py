@@ -34,20 +34,13 @@ HOST_READINGS = tuple(
 _TEMPLATE = '''\
 """Log the readings of this computer into the table dateplots_{setup}.
 
-Start it with ``python {name}``; Ctrl-C ends it. Server and account are in the settings: pyexplabsys init.
+Ctrl-C ends it, and ``python {name} --help`` lists what else it can do. Server and account are in the settings.
 """
 
-import signal
-import sys
-import time
-
-from PyExpLabSys.common.loggers import ContinuousLogger
 from PyExpLabSys.drivers.host_sensors import HostSensors
-from PyExpLabSys.errors import PyExpLabSysError
-from PyExpLabSys.settings import Settings
+from PyExpLabSys.setups import Interval, Setup
 
-PERIOD_S = 10.0
-# What is read, and its name in the database. A new name is made known to the database with
+# Names in the database, and what each of them gets. A new name is made known to the database with
 # pyexplabsys database codename add NAME --unit UNIT --description TEXT
 CODENAMES = {{
 {codenames}
@@ -55,42 +48,22 @@ CODENAMES = {{
 
 
 def main() -> None:
-    settings = Settings()
-    sensors = HostSensors()
-    logger = ContinuousLogger(
-        table="dateplots_{setup}",
-        username=settings.get("sql_username", ""),
-        password=settings.get("sql_password", ""),
-        measurement_codenames=list(CODENAMES.values()),
-    )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the end of a service is a Ctrl-C
-    logger.start()
-    print(f"logging every {{PERIOD_S:g}} s, Ctrl-C ends")
-    try:
-        while True:
-            readings = sensors.read_all_values()
-            for reading, codename in CODENAMES.items():
-                if reading in readings:  # not every computer has a temperature
-                    logger.enqueue_point_now(codename, readings[reading])
-            time.sleep(PERIOD_S)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        left = logger.stop()
-        print("everything is in the database" if left == 0 else f"{{left}} points did not reach the database")
+    setup = Setup("{setup}")
+    computer = HostSensors()
+    there = computer.quantities()  # not every computer has a temperature
+    readings = {{codename: reading for codename, reading in CODENAMES.items() if reading in there}}
+    setup.log_many(readings, computer.read_all_values, every=10.0, criterion=Interval(60.0))
+    setup.run()
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PyExpLabSysError as error:  # its text says what to do; a bug shows its traceback
-        sys.exit(f"error: {{error}}")
+    main()
 '''
 
 
 def logger_script(setup: str, name: str) -> str:
     """Return the text of a script called ``name`` that logs this computer into the table of a setup."""
-    codenames = "\n".join(f'    "{item.reading}": "{item.codename(setup)}",' for item in HOST_READINGS)
+    codenames = "\n".join(f'    "{item.codename(setup)}": "{item.reading}",' for item in HOST_READINGS)
     return _TEMPLATE.format(setup=setup, name=name, codenames=codenames)
 
 

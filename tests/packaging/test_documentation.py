@@ -57,9 +57,8 @@ def test_every_example_imports_what_there_is(page: Path) -> None:
 def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     page = ROOT / "docs" / "tutorial.md"
     shell = [line.partition("     #")[0] for block in blocks(page, "sh") for line in block.splitlines()]
-    script, look = blocks(page, "python")
-    (tmp_path / "logger.py").write_text(script)
-    (tmp_path / "look.py").write_text(look)
+    for name, script in zip(("logger.py", "look.py", "measure.py"), blocks(page, "python"), strict=True):
+        (tmp_path / name).write_text(script)
     (setting,) = (line.removeprefix("export ") for line in shell if line.startswith("export "))
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = os.environ | dict([setting.split("=", 1)]) | {"PATH": programs}
@@ -76,12 +75,16 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     finally:
         logger.send_signal(signal.SIGINT)
         _, errors = logger.communicate(timeout=WITHIN_S)
-    assert errors.strip().endswith("KeyboardInterrupt")
+    assert logger.returncode == 0, errors
+    assert errors.endswith("first has ended, everything is delivered\n")
 
     (exported,) = execute("pyexplabsys export")
     points, *_ = exported.split()
     assert int(points) >= 4
     assert "%" in run(sys.executable, "look.py", cwd=tmp_path, env=env).stdout
+
+    run(sys.executable, "measure.py", cwd=tmp_path, env=env)
+    wait_for_points(tmp_path / "first.db", "dateplots_first", count=int(points) + 5)
 
 
 def wait_for_points(path: Path, table: str, count: int) -> None:
