@@ -29,7 +29,7 @@ from PyExpLabSys.transport.framing import until
 from PyExpLabSys.transport.propar import Kind, Parameter
 from PyExpLabSys.transport.serial_channel import open_serial
 from tests.drivers.conftest import SerialPort, Wire
-from tests.drivers.exchanges import exchanging
+from tests.drivers.exchanges import FAULTS, assert_fault_costs_one_reading, exchanging
 
 SERIAL_REQUEST = b":0780047163716300\r\n"
 SERIAL_REPLY = b":108002716300" + b"M12345678A".hex().upper().encode() + b"00\r\n"
@@ -190,23 +190,11 @@ def test_simulator_answers_noise_with_an_error(clock: VirtualClock) -> None:
 # ------------------------------------------------------------------------------------------------- faults of the wire
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        (Fault.SILENCE, TransportTimeoutError),
-        (Fault.GARBAGE, ProtocolError),
-        (Fault.WRONG_ECHO, ProtocolError),
-        (Fault.HALF_A_REPLY, TransportTimeoutError),
-        (Fault.LATE, TransportTimeoutError),
-    ],
-)
+@pytest.mark.parametrize(("fault", "error"), FAULTS)
 def test_fault_costs_one_reading_and_no_more(
     controller: Bronkhorst, faults: FaultySimulator, fault: Fault, error: type[Exception]
 ) -> None:
-    faults.inject(fault, late_s=1.5)
-    with pytest.raises(error):
-        controller.read_flow()
-    assert controller.read_flow() == 1.25
+    assert_fault_costs_one_reading(controller.read_flow, faults, fault, error, late_s=1.5)
 
 
 @pytest.mark.parametrize("late_s", [0.5, 0.7, 0.9, 1.2, 1.55])

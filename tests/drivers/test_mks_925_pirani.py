@@ -20,7 +20,7 @@ from PyExpLabSys.simulators.serving.pty import PtyServer
 from PyExpLabSys.transport.byte_transport import ByteTransport
 from PyExpLabSys.transport.framing import until
 from tests.drivers.conftest import SerialPort, Wire
-from tests.drivers.exchanges import exchanging
+from tests.drivers.exchanges import FAULTS, assert_fault_costs_one_reading, exchanging
 
 # ----------------------------------------------------------------------------------------------- the manual's exchanges
 
@@ -271,24 +271,11 @@ def gauge(faults: FaultySimulator, clock: VirtualClock) -> Mks925:
     return Mks925("", transport=in_memory(faults, clock=clock))
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        (Fault.SILENCE, TransportTimeoutError),
-        (Fault.GARBAGE, ProtocolError),
-        (Fault.WRONG_ECHO, ProtocolError),
-        (Fault.HALF_A_REPLY, TransportTimeoutError),
-        (Fault.LATE, TransportTimeoutError),
-    ],
-)
+@pytest.mark.parametrize(("fault", "error"), FAULTS)
 def test_fault_costs_one_reading_and_no_more(
     gauge: Mks925, faults: FaultySimulator, fault: Fault, error: type[Exception]
 ) -> None:
-    gauge.read_pressure()
-    faults.inject(fault, late_s=3.0)
-    with pytest.raises(error):
-        gauge.read_pressure()
-    assert gauge.read_pressure() == 1.23e-3
+    assert_fault_costs_one_reading(gauge.read_pressure, faults, fault, error, late_s=3.0)
 
 
 @pytest.mark.parametrize("late_s", [1.9, 2.1, 3.0, 3.95])

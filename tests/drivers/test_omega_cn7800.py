@@ -28,7 +28,7 @@ from PyExpLabSys.simulators.serving.pty import PtyServer
 from PyExpLabSys.transport.byte_transport import ByteTransport
 from PyExpLabSys.transport.modbus import ModbusTransport, open_modbus_rtu
 from tests.drivers.conftest import SerialPort, Wire
-from tests.drivers.exchanges import exchanging
+from tests.drivers.exchanges import CHECKSUM_FAULTS, exchanging
 from tests.transport.pymodbus_peer import pymodbus_on_serial_line
 
 # An oven so slow that its temperature stands still.
@@ -239,17 +239,7 @@ def controller(faults: FaultySimulator, clock: VirtualClock) -> CN7800:
     return CN7800("", transport=ModbusTransport(in_memory(faults, clock=clock)))
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        (Fault.SILENCE, TransportTimeoutError),
-        (Fault.GARBAGE, ProtocolError),
-        (Fault.WRONG_ECHO, ProtocolError),
-        (Fault.WRONG_CHECKSUM, ProtocolError),
-        (Fault.HALF_A_REPLY, TransportTimeoutError),
-        (Fault.LATE, TransportTimeoutError),
-    ],
-)
+@pytest.mark.parametrize(("fault", "error"), CHECKSUM_FAULTS)
 def test_fault_costs_one_reading_and_no_more(
     controller: CN7800, faults: FaultySimulator, fault: Fault, error: type[Exception]
 ) -> None:

@@ -28,7 +28,7 @@ from PyExpLabSys.simulators.serving.pty import PtyServer
 from PyExpLabSys.transport.byte_transport import ByteTransport
 from PyExpLabSys.transport.framing import until
 from tests.drivers.conftest import SerialPort, Wire
-from tests.drivers.exchanges import exchanging
+from tests.drivers.exchanges import FAULTS, assert_fault_costs_one_reading, exchanging
 
 # ----------------------------------------------------------------------------------------------- the manual's exchanges
 
@@ -226,24 +226,11 @@ def controller(faults: FaultySimulator, clock: VirtualClock) -> ISeries:
     return ISeries("", transport=in_memory(faults, clock=clock))
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        (Fault.SILENCE, TransportTimeoutError),
-        (Fault.GARBAGE, ProtocolError),
-        (Fault.WRONG_ECHO, ProtocolError),
-        (Fault.HALF_A_REPLY, TransportTimeoutError),
-        (Fault.LATE, TransportTimeoutError),
-    ],
-)
+@pytest.mark.parametrize(("fault", "error"), FAULTS)
 def test_fault_costs_one_reading_and_no_more(
     controller: ISeries, faults: FaultySimulator, fault: Fault, error: type[Exception]
 ) -> None:
-    controller.read_temperature()
-    faults.inject(fault, late_s=3.0)
-    with pytest.raises(error):
-        controller.read_temperature()
-    assert controller.read_temperature() == 75.4
+    assert_fault_costs_one_reading(controller.read_temperature, faults, fault, error, late_s=3.0)
 
 
 @pytest.mark.parametrize("late_s", [1.9, 2.1, 3.0, 3.95])

@@ -19,7 +19,7 @@ from PyExpLabSys.simulators.serving.faults import Fault, FaultySimulator
 from PyExpLabSys.simulators.serving.memory import VirtualClock, in_memory
 from PyExpLabSys.transport.framing import until
 from tests.drivers.conftest import SerialPort, Wire
-from tests.drivers.exchanges import exchanging
+from tests.drivers.exchanges import FAULTS, assert_fault_costs_one_reading, exchanging
 
 # ----------------------------------------------------------------------------------------------- the manual's exchanges
 
@@ -149,23 +149,11 @@ def test_identify() -> None:
 # ------------------------------------------------------------------------------------------------- faults of the wire
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        (Fault.SILENCE, TransportTimeoutError),
-        (Fault.GARBAGE, ProtocolError),
-        (Fault.WRONG_ECHO, ProtocolError),
-        (Fault.HALF_A_REPLY, TransportTimeoutError),
-        (Fault.LATE, TransportTimeoutError),
-    ],
-)
+@pytest.mark.parametrize(("fault", "error"), FAULTS)
 def test_fault_costs_one_reading_and_no_more(fault: Fault, error: type[Exception]) -> None:
     faults = FaultySimulator(device(temperature_degc=20.0))
     chiller = Polyscience4100(transport=in_memory(faults, clock=VirtualClock()))
-    faults.inject(fault, late_s=0.8)
-    with pytest.raises(error):
-        chiller.read_temperature()
-    assert chiller.read_temperature() == 20.0
+    assert_fault_costs_one_reading(chiller.read_temperature, faults, fault, error, late_s=0.8)
 
 
 @pytest.mark.parametrize("late_s", [0.45, 0.55, 0.8, 0.95])

@@ -32,7 +32,7 @@ from PyExpLabSys.simulators.xgs600 import SimulatedGauge, SimulatedXGS600, devic
 from PyExpLabSys.transport.byte_transport import ByteTransport
 from PyExpLabSys.transport.framing import until
 from tests.drivers.conftest import SerialPort, Wire
-from tests.drivers.exchanges import exchanging
+from tests.drivers.exchanges import FAULTS, assert_fault_costs_one_reading, exchanging
 
 Ask = Callable[[XGS600Driver], object]
 
@@ -406,24 +406,11 @@ def controller(faults: FaultySimulator, clock: VirtualClock) -> XGS600Driver:
     return XGS600Driver(transport=in_memory(faults, clock=clock))
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        (Fault.SILENCE, TransportTimeoutError),
-        (Fault.GARBAGE, ProtocolError),
-        (Fault.WRONG_ECHO, ProtocolError),
-        (Fault.HALF_A_REPLY, TransportTimeoutError),
-        (Fault.LATE, TransportTimeoutError),
-    ],
-)
+@pytest.mark.parametrize(("fault", "error"), FAULTS)
 def test_fault_costs_one_reading_and_no_more(
     controller: XGS600Driver, faults: FaultySimulator, fault: Fault, error: type[Exception]
 ) -> None:
-    controller.read_pressure("UMAIN")
-    faults.inject(fault, late_s=3.0)
-    with pytest.raises(error):
-        controller.read_pressure("UMAIN")
-    assert controller.read_pressure("UMAIN") == 2.345e-9
+    assert_fault_costs_one_reading(lambda: controller.read_pressure("UMAIN"), faults, fault, error, late_s=3.0)
 
 
 @pytest.mark.parametrize("late_s", [1.9, 2.1, 3.0, 3.95])
