@@ -1,17 +1,18 @@
 """The demo's setup: a furnace that heats and settles, a chamber that is pumped, air, and this computer."""
 
-import time
+from collections.abc import Callable
 
 import pytest
 
 from PyExpLabSys.apps.demo_setup import COMPUTER, DESCRIPTIONS, PROGRAM_DEGC, STEP_S, FurnaceProgram, demo_setup
 from PyExpLabSys.drivers.host_sensors import HostSensors
 from PyExpLabSys.drivers.omega_cn7800 import CN7800
-from PyExpLabSys.errors import SettingsError
+from PyExpLabSys.errors import InstrumentError, SettingsError
 from PyExpLabSys.setups.check import check
 from PyExpLabSys.simulators import omega_cn7800
 from PyExpLabSys.simulators.serving.memory import VirtualClock
 from PyExpLabSys.transport import modbus
+from tests.setups.waiting import wait_for
 
 
 def test_furnace_heats_settles_and_cools_as_the_program_says() -> None:
@@ -30,6 +31,20 @@ def test_furnace_heats_settles_and_cools_as_the_program_says() -> None:
             clock.sleep(began_s + (step + 1) * STEP_S - clock.monotonic())
 
 
+def counting() -> Callable[[], bool]:
+    """Return a condition that holds when the computer has counted processor time since now."""
+    since_now = HostSensors()
+
+    def has_counted() -> bool:
+        try:
+            since_now.read_cpu_load()
+        except InstrumentError:
+            return False
+        return True
+
+    return has_counted
+
+
 def test_every_codename_has_a_unit_and_every_instrument_answers(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,7 +53,7 @@ def test_every_codename_has_a_unit_and_every_instrument_answers(
     assert set(setup.inventory.codenames) <= set(DESCRIPTIONS)
     of_computer = {codename for codename, key in COMPUTER.items() if key in computer.quantities()}
     assert set(setup.inventory.codenames) == {*DESCRIPTIONS} - {*COMPUTER} | of_computer
-    time.sleep(0.1)  # in which the computer counts something
+    wait_for(counting(), "processor time")
     lines: list[str] = []
     check(setup, say=lines.append)
     readings = [line for line in lines if "reading" in line]
