@@ -126,7 +126,7 @@ class ValueLogger(threading.Thread):
             reading = self._read(first_error=not errors)
             if reading is not None:
                 errors = 0
-                self._take(*reading)
+                self.take(*reading)
                 continue
             errors += 1
             if errors > MOST_ERRORS:
@@ -161,8 +161,8 @@ class ValueLogger(threading.Thread):
         times = self.valuereader.time_value
         return float(times if self.channel is None else times[self.channel])
 
-    def _take(self, time_s: float, value: float) -> None:
-        """Decide about a reading."""
+    def take(self, time_s: float, value: float) -> None:
+        """Decide about a reading, in place of the thread."""
         with self._lock:
             late = time_s - self.last["time"] > self.maximumtime
             if self._moved(value):

@@ -135,7 +135,7 @@ def test_a_wrong_type_is_told_and_stores_by_time_only(caplog: pytest.LogCaptureF
 def test_scripts_may_change_the_criterion_while_it_runs() -> None:
     logger = logged(series(1000, 10), comp_val=5)
     logger.compare["val"] = 1
-    logger._take(1001, 12)
+    logger.take(1001, 12)
     assert times(logger.get_data()) == [1000, 1001]
 
 

@@ -86,6 +86,11 @@ def test_smooth_example() -> None:
     assert smooth(values, 5) == pytest.approx([*half, *half[-2::-1]], abs=5e-4)
 
 
+@pytest.mark.parametrize(("type_", "criterium"), [("lin", 5.0), ("log", 0.5)])
+def test_exactly_the_criterium_is_no_event(type_: str, criterium: float) -> None:
+    assert list(checked(one(type_, criterium), series(0, 10.0, 15.0, 15.1))) == [0, 2]
+
+
 # --- arguments and attributes
 
 
