@@ -15,7 +15,7 @@ SYSTEM_PACKAGES := mariadb-server odbc-mariadb unixodbc systemd tzdata
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1@/p' Makefile | while IFS=@ read -r target what; do printf '%-10s %s\n' "$$target" "$$what"; done
 
-demo: $(VENV)/.installed-cli,modbus ## log simulated instruments and this computer for DEMO_SECONDS (30), with a live plot
+demo: $(VENV)/.installed-cli ## log simulated instruments and this computer for DEMO_SECONDS (30), with a live plot
 	@$(VENV)/bin/pyexplabsys demo --seconds $(DEMO_SECONDS)
 
 test: $(VENV)/.installed-test ## run all tests, against servers that they start themselves
@@ -35,7 +35,7 @@ mutants: $(VENV)/.installed-test ## show that the fault tests fail on deliberate
 
 bench: $(VENV)/.installed-bench ## measure the speeds of docs/performance.md on this computer
 	@.ci/install-system-packages $(SYSTEM_PACKAGES)
-	$(VENV)/bin/python -m benchmarks
+	$(VENV)/bin/python -m benchmarks --json benchmarks/results/latest.json
 
 docs: $(VENV)/.installed-docs ## build the documentation into docs/_build/html; a warning is an error
 	$(VENV)/bin/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import delivering, enqueueing, running
+from benchmarks import delivering, enqueueing, lines, running
 from benchmarks.measuring import Result
 
 MEASUREMENTS: dict[str, Callable[[int], list[Result]]] = {
@@ -25,6 +25,8 @@ MEASUREMENTS: dict[str, Callable[[int], list[Result]]] = {
     "latency": running.latency,
     "catching-up": running.catching_up,
     "small-computer": running.small_computer,
+    "one-line": lines.one_line,
+    "fifty-setups": lines.fifty_setups,
 }
 
 

@@ -1,6 +1,7 @@
 """What every test may ask for: servers, databases, faults; and what holds for every test: settings of its own."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ THREADS_END_WITHIN_S = 5.0
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+# What a script starts with "&" ignores Ctrl-C, and so does all that it starts in turn; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # tryfirst: before pytest leaves out what -m does not want.

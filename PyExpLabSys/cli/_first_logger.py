@@ -38,10 +38,12 @@ Start it with ``python {name}``; Ctrl-C ends it. Server and account are in the s
 """
 
 import signal
+import sys
 import time
 
 from PyExpLabSys.common.loggers import ContinuousLogger
 from PyExpLabSys.drivers.host_sensors import HostSensors
+from PyExpLabSys.errors import PyExpLabSysError
 from PyExpLabSys.settings import Settings
 
 PERIOD_S = 10.0
@@ -79,7 +81,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except PyExpLabSysError as error:  # its text says what to do; a bug shows its traceback
+        sys.exit(f"error: {{error}}")
 '''
 
 

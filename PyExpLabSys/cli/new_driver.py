@@ -57,7 +57,7 @@ def command(
         path.write_text(text, encoding="utf-8")
         print(path.relative_to(checkout))
     print(f"\nRead:  pyexplabsys read {name} read_temperature --simulate")
-    print(f"Test:  python -m pytest tests/drivers/test_{name}.py tests/drivers/test_house_rules.py")
+    print(f"Test:  python -m pytest tests/drivers/test_{name}.py tests/drivers/test_house_rules.py -k {name}")
     print('Then make it the driver of your instrument: CONTRIBUTING.md, "A driver in one afternoon".')
 
 

@@ -1,6 +1,7 @@
 """Take a reading from an instrument."""
 
 import inspect
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -96,10 +97,10 @@ def _series(read: Callable[[], str], every_s: float, count: int | None) -> bool:
     """Print readings with their times, on a schedule without drift; return whether all of them were good."""
     from PyExpLabSys.errors import InstrumentError
 
-    start_s = time.monotonic()
+    start_s = due_s = time.monotonic()
     taken, good = 0, True
     while count is None or taken < count:
-        time.sleep(max(0.0, start_s + taken * every_s - time.monotonic()))
+        time.sleep(max(0.0, due_s - time.monotonic()))
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
             print(now, read(), flush=True)
@@ -108,13 +109,21 @@ def _series(read: Callable[[], str], every_s: float, count: int | None) -> bool:
             print(f"{now} no reading: {error}", file=sys.stderr, flush=True)
             good = False
         taken += 1
+        due_s = _next_due_s(start_s, every_s, time.monotonic())
     return good
+
+
+def _next_due_s(start_s: float, every_s: float, now_s: float) -> float:
+    """Return the next time of a schedule; times that passed during a slow reading are left out, not made up for."""
+    if every_s == 0.0:
+        return now_s
+    return start_s + (math.floor((now_s - start_s) / every_s) + 1) * every_s
 
 
 def _shown(value: object, unit: str) -> str:
     """Return a reading for people: numbers as they are, several of them in a line."""
     if isinstance(value, Mapping):
-        text = "\n".join(f"{name}: {each}" for name, each in value.items())
+        text = ", ".join(f"{name} {each}" for name, each in value.items())
     elif isinstance(value, (list, tuple)):
         text = ", ".join(map(str, value))
     else:

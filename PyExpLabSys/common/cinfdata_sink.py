@@ -197,14 +197,15 @@ class CinfdataSink(Sink):
                 connection.execute(f"UPDATE {LEDGER} SET seq = seq WHERE logger = ''")
                 connection.commit()
                 return LedgerWriting(self._logger_id, self.name)
-            reason = f"{LEDGER} is no InnoDB table"
+            reason = f"{LEDGER} is no InnoDB table: ALTER TABLE {LEDGER} ENGINE=InnoDB"
         except DatabaseMisconfigured as error:
             connection.rollback()
             reason = str(error)
         LOGGER.warning(
             "no ledger for %s (%s): delivery is at least once; a point may be stored twice after a failure. "
-            "Mend it with: pyexplabsys database create, by an account that may create tables",
-            *(self.name, reason),
+            "An administrator mends it: pyexplabsys database create makes the table, and "
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON %s lets this account use it",
+            *(self.name, reason, LEDGER),
         )
         return ComparingWriting()
 

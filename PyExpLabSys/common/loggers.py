@@ -361,11 +361,12 @@ class ContinuousLogger(threading.Thread):
             try:
                 return self._sink.prepare(self._heads)
             except (DatabaseMisconfigured, CodenameError) as error:
-                raise StartupException(str(error)) from error
+                # The message says it all; with the driver's own errors before it nobody would find it.
+                raise StartupException(str(error)) from None
             except DatabaseUnavailable as error:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0.0:
-                    raise StartupException(f"Could not connect to database: {error}") from error
+                    raise StartupException(f"Could not connect to database: {error}") from None
                 LOGGER.warning("%s: %s; trying for another %.0f s", self.name, error, left_s)
                 # There is nobody yet who could ask this constructor to stop, other than by a signal.
                 time.sleep(min(pauses.next_delay(), left_s))

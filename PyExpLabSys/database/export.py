@@ -48,8 +48,11 @@ def export_points(
 
     Raises:
         CodenameError: A codename does not have exactly one entry; nothing is written.
+        FileNotFoundError: There is no such folder; nothing is written.
         ValueError: There is no codename, one is given twice, or a bound is not a moment.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.absolute().parent}: make it, or write {path.name} elsewhere")
     if not codenames or len(set(codenames)) != len(codenames):
         raise ValueError(f"give at least one codename, and each once: {', '.join(codenames) or 'there is none'}")
     entries = [reader.find(codename) for codename in codenames]

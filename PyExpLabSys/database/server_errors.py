@@ -163,11 +163,6 @@ SQLITE_CODES: Mapping[int, type[DatabaseError]] = {
 _ODBC_NATIVE = re.compile(r" ?\((-?\d+)\) \(SQL\w+\)")
 
 
-def is_known(code: int | None) -> bool:
-    """Return whether a MySQL error number stands in one of the tables."""
-    return code in UNAVAILABLE or code in REJECTED or code in MISCONFIGURED
-
-
 def mysql_error(server: str, code: int | None, message: str, sqlstate: str | None = None) -> DatabaseError:
     """Return the exception for an error of a MySQL server or its client library.
 

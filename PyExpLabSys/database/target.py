@@ -48,7 +48,7 @@ class DatabaseTarget:
         if self.sqlite_path is not None:
             return SQLITE_PREFIX + str(self.sqlite_path.absolute())
         if self.dsn is not None:
-            return f"odbc:{self.dsn}/{self.database}"
+            return f"odbc:{self.dsn}/{self.database}".rstrip("/")  # a source may name its database itself
         return f"mysql://{','.join(host_text(*host) for host in self.hosts)}/{self.database}"
 
 

@@ -77,6 +77,10 @@ class Bronkhorst(Instrument):
             directly.
         transport: Where the instrument is connected already; the port means nothing then.
 
+    Attributes:
+        ser: The transport, by the name that scripts know.
+        max_setting: The full scale, in the unit of all flows.
+
     Raises:
         InstrumentError: no such instrument answers; the message begins with ``MfcNotFound``.
     """
@@ -106,12 +110,12 @@ class Bronkhorst(Instrument):
         if max_flow is not None and not max_flow > 0.0:
             raise ValueError(f"max_flow {max_flow} is not above 0")
         super().__init__(transport or open_serial(port, baudrate=38400), owns=transport is None)
+        self.ser = self._transport
         self._node = node
         try:
             serial_number = self.read_serial()
             if len(serial_number) < SHORTEST_SERIAL:
                 raise ProtocolError(f"{serial_number!r} is no serial number")
-            #: The full scale, in the unit of all flows.
             self.max_setting = self.read_capacity() if max_flow is None else max_flow
             if not self.max_setting > 0.0:
                 raise ProtocolError(f"the instrument says that its full scale is {self.max_setting}; give max_flow")

@@ -42,11 +42,11 @@ def encode_address(address: int | str) -> str:
     return f"{number:02X}"
 
 
-def encode(command: str, address: str = "") -> bytes:
+def encode(command: str, address: str = "", recognition_character: str = RECOGNITION_CHARACTER) -> bytes:
     """Return the frame of a command: recognition character, address, letter and two digits, data, carriage return."""
     if not COMMAND.match(command):
         raise ValueError(f"{command!r} does not begin with a letter and two hexadecimal digits")
-    return (RECOGNITION_CHARACTER + address + command).encode("ascii") + TERMINATOR
+    return (recognition_character + address + command).encode("ascii") + TERMINATOR
 
 
 def decode(reply: bytes, command: str, address: str = "", *, echo: bool = True) -> str:
@@ -150,6 +150,9 @@ class ISeries(Instrument):
     TIMEOUT_S = 2.0
     #: The manual names no limit; twice the time-out leaves as much again for one that was busy.
     LATE_S = 4.0
+    #: What begins a question, as the instrument is set: a subclass for one that is set otherwise has another.
+    pre_string: ClassVar[str] = RECOGNITION_CHARACTER
+    end_string: ClassVar[str] = TERMINATOR.decode("ascii")
     #: On RS-485, who is meant if nobody is named.
     DEFAULT_ADDRESS: ClassVar[str] = "1"
 
@@ -198,8 +201,10 @@ class ISeries(Instrument):
             CommandRejectedError: the instrument refuses.
             ProtocolError: the reply is garbled, or one to another command.
         """
-        if not self._echo and command[0] in UNANSWERED_WITHOUT_ECHO:
-            self._transport.send(encode(command, self._called(address)))
+        if not self._echo and command[:1] in UNANSWERED_WITHOUT_ECHO:
+            self._transport.send(encode(command, self._called(address), self.pre_string))
+            # Nothing comes back, unless it refuses: that must not be taken for the next answer.
+            self._transport.mark_out_of_step()
             return ""
         return self._query(command, address, str)
 
@@ -239,7 +244,7 @@ class ISeries(Instrument):
     def _query(self, command: str, address: int | str | None, decode_data: Callable[[str], Answer]) -> Answer:
         called = self._called(address)
         return self._ask(
-            encode(command, called),
+            encode(command, called, self.pre_string),
             TERMINATOR,
             lambda reply: decode_data(decode(reply, command, called, echo=self._echo)),
         )

@@ -1,12 +1,14 @@
 """``--check``: tries everything but logging, and says what works."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from PyExpLabSys.database.target import DatabaseTarget
-from PyExpLabSys.errors import CodenameError, DatabaseError, PyExpLabSysError
+from PyExpLabSys.errors import CodenameError, DatabaseError, DatabaseMisconfigured, InstrumentError, PyExpLabSysError
 from PyExpLabSys.setups.measurements import Measurement, part_of, to_number
+from PyExpLabSys.setups.polling import ONCE_ATTEMPTS, ONCE_PAUSE_S
 from PyExpLabSys.setups.runnable import Runnable
 
 if TYPE_CHECKING:
@@ -55,17 +57,25 @@ def _findings(setup: Runnable, *, simulated: bool) -> Iterator[tuple[str, str | 
 
 def _database_findings(setup: Runnable, target: DatabaseTarget) -> Iterator[tuple[str, str | None]]:
     from PyExpLabSys.database.opening import connect
-    from PyExpLabSys.database.schema import describe
 
     try:
         with connect(target) as connection:
             yield f"database {target.name}", None
-            describe(connection, setup.table)
-            yield f"table {setup.table}", None
+            yield f"table {setup.table}", _table_error(connection, setup.table)
             for codename in setup.inventory.codenames:
                 yield f"codename {codename}", _codename_error(connection, codename)
     except DatabaseError as error:
         yield f"database {target.name}", str(error)
+
+
+def _table_error(connection: "Connection", table: str) -> str | None:
+    from PyExpLabSys.database.schema import describe
+
+    try:
+        describe(connection, table)
+    except DatabaseMisconfigured as error:
+        return str(error)
+    return None
 
 
 def _codename_error(connection: "Connection", codename: str) -> str | None:
@@ -82,7 +92,7 @@ def _codename_error(connection: "Connection", codename: str) -> str | None:
 def _reading_findings(measurement: Measurement) -> Iterator[tuple[str, str | None]]:
     where = "" if measurement.instrument is None else f" of {measurement.instrument.name}"
     try:
-        reading = measurement.read()
+        reading = _read(measurement)
     except Exception as error:  # noqa: BLE001 - a bug of a driver is a finding as well
         kind = "" if isinstance(error, PyExpLabSysError) else f"{type(error).__name__}: "
         yield f"reading{where} for {measurement.name}", f"{kind}{error}"
@@ -94,3 +104,13 @@ def _reading_findings(measurement: Measurement) -> Iterator[tuple[str, str | Non
             yield f"reading{where} for {channel.codename}", str(error)
         else:
             yield f"reading{where}: {channel.codename} = {value!r}", None
+
+
+def _read(measurement: Measurement) -> object:
+    """Return a reading, as ``--once`` would get it: rates need some time in between, a line has to come into step."""
+    for _ in range(ONCE_ATTEMPTS - 1):
+        try:
+            return measurement.read()
+        except InstrumentError:
+            time.sleep(ONCE_PAUSE_S)
+    return measurement.read()

@@ -66,7 +66,10 @@ def plan_driver(
     filled = dict(keywords)
     if line is not None or simulate:
         filled |= _missing_ports(parameters, len(arguments), keywords, NO_PORT if line is None else line.url)
-    bound = signature.bind(*arguments, **filled)
+    try:
+        bound = signature.bind(*arguments, **filled)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}; its arguments are {', '.join(parameters)}") from None
     transport = parameters.get("transport")
     return DriverPlan(
         kind=kind,

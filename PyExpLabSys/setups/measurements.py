@@ -1,6 +1,7 @@
 """What becomes of one reading: a point for each codename that wants one, or a gap with its cause."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -99,7 +100,7 @@ class Channel:
         age_s = self._monotonic() - self._stored_at_s
         if age_s <= self.stale_after_s:
             return None
-        return f"the last point of {self.codename} is {age_s:.0f} s old, more than {self.stale_after_s:g} s"
+        return f"no point of {self.codename} for {age_s:.0f} s, more than {self.stale_after_s:g} s"
 
     def check(self) -> None:
         """Say in the log if the last point is too old."""
@@ -212,14 +213,18 @@ def part_of(reading: Any, part: Part) -> Any:
 
 
 def to_number(value: Any, codename: str) -> float:
-    """Return a value as a float.
+    """Return a value as a float; NaN, "no value", is one.
 
     Raises:
-        InstrumentError: It is none: a text, None, a list.
+        InstrumentError: It is none: a text, None, a list; or it is infinite, by which drivers say that an input is
+            overloaded, and which no database can hold.
     """
-    if not isinstance(value, str | bytes):
-        try:
-            return float(value)
-        except (TypeError, ValueError, OverflowError):
-            pass
-    raise InstrumentError(f"what was read for {codename} is not a number: {value!r}")
+    if isinstance(value, str | bytes):
+        raise InstrumentError(f"what was read for {codename} is not a number: {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InstrumentError(f"what was read for {codename} is not a number: {value!r}") from None
+    if math.isinf(number):
+        raise InstrumentError(f"what was read for {codename} is {number}: beyond the range of the instrument")
+    return number

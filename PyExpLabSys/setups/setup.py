@@ -1,5 +1,6 @@
 """``Setup``: the instruments, codenames, criteria and destinations of one experimental setup."""
 
+import atexit
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -196,7 +197,7 @@ class Setup:
         run(self, argv)
 
     def start(self, *, simulated: bool = False, once: bool = False, target: DatabaseTarget | None = None) -> None:
-        """Start everything; returns at once.
+        """Start everything; returns at once. A program that then ends without :meth:`stop` does it at its end.
 
         Args:
             simulated: Use the simulators of all instruments.
@@ -215,17 +216,13 @@ class Setup:
             target = simulated_database(self.name) if simulated else self.target()
         self._outlet.connect(target, self.inventory.codenames)
         self._pollers = pollers(self.inventory.measurements, once=once)
+        atexit.register(self.stop)
         self._outlet.start()
         for component in (*self._components, *self._pollers):
             self._started.append(component)
             component.start()
-        LOGGER.info(
-            "%s: %d codenames, points go to %s/%s",
-            self.name,
-            len(self.inventory.codenames),
-            target.name,
-            self._outlet.table,
-        )
+        count, where = len(self.inventory.codenames), f"{target.name}/{self._outlet.table}"
+        LOGGER.info("%s: %d codenames, points go to %s", self.name, count, where)
 
     def supervise(self) -> None:
         """See that nothing hangs; called about once a second."""
@@ -238,6 +235,7 @@ class Setup:
         Args:
             timeout_s: Give up delivery after so long in any case, in s; None: go on while points are taken.
         """
+        atexit.unregister(self.stop)
         for component in reversed(self._started):
             try:
                 component.stop(COMPONENT_STOP_S)

@@ -227,9 +227,14 @@ class SimulatedBronkhorst:
         self._time_s = now_s
 
 
-def device(**options: Any) -> ByteSimulator:
-    """Return a new instrument for any wire; the options are the arguments of :class:`SimulatedBronkhorst`."""
-    return MessageSimulator(SimulatedBronkhorst(**options).handle, until(b"\r\n"))
+def device(*, delay_s: float = 0.0, **options: Any) -> ByteSimulator:
+    """Return a new instrument for any wire.
+
+    Args:
+        delay_s: How long it takes before it answers, in s.
+        options: The arguments of :class:`SimulatedBronkhorst`.
+    """
+    return MessageSimulator(SimulatedBronkhorst(**options).handle, until(b"\r\n"), delay_s=delay_s)
 
 
 def simulate(*, clock: Clock = SYSTEM_CLOCK, **options: Any) -> ByteTransport:

@@ -158,9 +158,14 @@ def _number(value: float, decimals: int) -> str:
     return f"{mantissa}E{int(exponent):+d}"
 
 
-def device(**options: Any) -> ByteSimulator:
-    """Return a new instrument for any wire; the options are the arguments of :class:`SimulatedMks925`."""
-    return MessageSimulator(SimulatedMks925(**options).handle, until(b";FF"))
+def device(*, delay_s: float = 0.0, **options: Any) -> ByteSimulator:
+    """Return a new instrument for any wire.
+
+    Args:
+        delay_s: How long it takes before it answers, in s.
+        options: The arguments of :class:`SimulatedMks925`.
+    """
+    return MessageSimulator(SimulatedMks925(**options).handle, until(b";FF"), delay_s=delay_s)
 
 
 def simulate(*, clock: Clock = SYSTEM_CLOCK, **options: Any) -> ByteTransport:

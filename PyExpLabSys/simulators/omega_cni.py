@@ -117,9 +117,14 @@ class SimulatedISeries:
         self._time_s = now_s
 
 
-def device(**options: Any) -> ByteSimulator:
-    """Return a new instrument for any wire; the options are the arguments of :class:`SimulatedISeries`."""
-    return MessageSimulator(SimulatedISeries(**options).handle, until(b"\r"))
+def device(*, delay_s: float = 0.0, **options: Any) -> ByteSimulator:
+    """Return a new instrument for any wire.
+
+    Args:
+        delay_s: How long it takes before it answers, in s.
+        options: The arguments of :class:`SimulatedISeries`.
+    """
+    return MessageSimulator(SimulatedISeries(**options).handle, until(b"\r"), delay_s=delay_s)
 
 
 def simulate(*, clock: Clock = SYSTEM_CLOCK, **options: Any) -> ByteTransport:

@@ -158,10 +158,15 @@ class SimulatedTPG26x:
         self._time_s = now_s
 
 
-def device(**options: Any) -> ByteSimulator:
-    """Return a new controller for any wire; the options are the arguments of :class:`SimulatedTPG26x`."""
+def device(*, delay_s: float = 0.0, **options: Any) -> ByteSimulator:
+    """Return a new controller for any wire.
+
+    Args:
+        delay_s: How long it takes before it answers, in s.
+        options: The arguments of :class:`SimulatedTPG26x`.
+    """
     controller = SimulatedTPG26x(**options)
-    return MessageSimulator(controller.handle, controller.framing)
+    return MessageSimulator(controller.handle, controller.framing, delay_s=delay_s)
 
 
 def simulate(*, clock: Clock = SYSTEM_CLOCK, **options: Any) -> ByteTransport:

@@ -195,9 +195,14 @@ class SimulatedXGS600:
         return relay.on or relay.gauge.pressure_torr < relay.on_torr
 
 
-def device(**options: Any) -> ByteSimulator:
-    """Return a new controller for any wire; the options are the arguments of :class:`SimulatedXGS600`."""
-    return MessageSimulator(SimulatedXGS600(**options).handle, until(b"\r"))
+def device(*, delay_s: float = 0.0, **options: Any) -> ByteSimulator:
+    """Return a new controller for any wire.
+
+    Args:
+        delay_s: How long it takes before it answers, in s.
+        options: The arguments of :class:`SimulatedXGS600`.
+    """
+    return MessageSimulator(SimulatedXGS600(**options).handle, until(b"\r"), delay_s=delay_s)
 
 
 def simulate(*, clock: Clock = SYSTEM_CLOCK, **options: Any) -> ByteTransport:

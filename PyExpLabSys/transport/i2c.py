@@ -152,9 +152,14 @@ def open_i2c(bus: int | str, address: int, *, trace: Path | None = None) -> I2CT
     """
     check_address(address)
     try:
-        return I2CTransport(LinuxBus(bus, address), address, trace=trace)
+        opened = LinuxBus(bus, address)
     except OSError as error:
         raise transport_error(device_name(bus_path(bus), address), error) from error
+    try:
+        return I2CTransport(opened, address, trace=trace)
+    except OSError:  # the trace cannot be written, which is no fault of the bus
+        opened.close()
+        raise
 
 
 def bus_path(bus: int | str) -> str:

@@ -1,5 +1,6 @@
 """A serial port, of this computer or of a server in the network, by pyserial."""
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 #: How long in s one call into pyserial may wait. Its time-outs cannot be changed without setting the port anew, which
 #: disturbs adapters and fails on pseudo-terminals; so a long wait is made of short ones.
 SLICE_S = 0.02
+#: What to do if a port cannot be opened, by the number of the error.
+REMEDIES = {
+    errno.ENOENT: "there is no such port; is the adapter plugged in? ls /dev/serial/by-id shows all",
+    errno.EACCES: "Permission denied; your account must be in the group of the port: sudo usermod -aG dialout $USER",
+    errno.EAGAIN: "in use by another program; fuser says by which",
+    errno.EBUSY: "in use by another program; fuser says by which",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +108,7 @@ class SerialChannel(ByteChannel):
         except TransportError:
             raise
         except OSError as error:  # SerialException is one
-            raise TransportError(f"{self.name} {what}: {error}") from error
+            raise TransportError(f"{self.name} {what}: {REMEDIES.get(error.errno or 0, str(error))}") from error
         except Exception as error:
             if not _is_termios_error(error):
                 raise

@@ -54,6 +54,12 @@ def test_the_ending_says_the_format(filled: None, capsys: pytest.CaptureFixture[
     assert pq.read_table("p.parquet").num_rows == 10
 
 
+def test_a_folder_that_is_not_there(filled: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export("dummy_sine_one", "--output", "nowhere/p.csv") == 1
+    folder = Path("nowhere").absolute()
+    assert capsys.readouterr().err == f"error: there is no folder {folder}: make it, or write p.csv elsewhere\n"
+
+
 def test_start_and_end(filled: None) -> None:
     span = ["--start", "2023-11-14T23:13:22+01:00", "--end", str(T0 + 5)]
     assert export("dummy_sine_one", "--output", "p.csv", *span) == 0

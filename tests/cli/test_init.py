@@ -398,6 +398,22 @@ def test_the_script_logs_this_computer(tmp_path: Path) -> None:
     assert {"oven_cpu_load", "oven_memory_used"} <= stored_codenames(database) <= names
 
 
+def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
+    database = tmp_path / "lab.db"
+    assert init("--sqlite", database, "--setup", "oven", "--yes").exit_code == 0
+    connection = sqlite3.connect(database)
+    connection.execute("DROP TABLE dateplots_oven")
+    connection.close()
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    result = subprocess.run(
+        [sys.executable, "logger.py"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: there is no table 'dateplots_oven' in ")
+    assert result.stderr.endswith(" create it with: pyexplabsys database create --setup oven\n")
+    assert result.stderr.count("\n") == 1
+
+
 def stored_codenames(database: Path) -> set[str]:
     connection = sqlite3.connect(database)
     try:

@@ -38,7 +38,7 @@ def test_every_driver_with_a_question_finds_its_instrument_among_all(
     name: str, tcp_port: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = f"127.0.0.1:{tcp_port(device(name))}"
-    assert cli.main(["probe", port, "--wait", "0.15"]) == 0
+    assert cli.main(["probe", port, "--wait", "0.1"]) == 0
     found, to_try = capsys.readouterr().out.splitlines()
     assert found.startswith(f"{name}, in the network: ")
     assert to_try.startswith(f"Try:  pyexplabsys read {name} socket://{port} ")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from PyExpLabSys import cli
-from PyExpLabSys.cli import _driver_catalog, _named_arguments
+from PyExpLabSys.cli import _driver_catalog, _named_arguments, read
 from PyExpLabSys.simulators import agilent_34972A, omega_cn7800, omega_cni, pfeiffer, scpi
 from PyExpLabSys.simulators.serving.faults import Fault, FaultySimulator
 
@@ -69,6 +69,11 @@ def test_the_computer_itself_has_no_port(capsys: pytest.CaptureFixture[str]) -> 
     assert re.fullmatch(r"\d+\.\d+ %\n", output(capsys, "host_sensors", "read_memory_used"))
 
 
+def test_several_values_with_names_stand_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    line = output(capsys, "bosch_bme280", "read_all_values", "--simulate")
+    assert re.fullmatch(r"temperature \S+, humidity \S+, air_pressure \S+ \(degC, %, hPa\)\n", line)
+
+
 # -- simulators --------------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +125,14 @@ def test_a_bad_reading_does_not_end_a_series_but_shows_in_the_status(
     captured = capsys.readouterr()
     assert re.fullmatch(rf"({TIME} 75\.4 degC\n){{2}}", captured.out)
     assert re.match(rf"{TIME} no reading: X01 answered with", captured.err)
+
+
+@pytest.mark.parametrize(
+    ("every_s", "now_s", "due_s"),
+    [(1.0, 100.2, 101.0), (1.0, 101.0, 102.0), (0.25, 103.6, 103.75), (0.0, 107.1, 107.1)],
+)
+def test_times_missed_during_a_slow_reading_are_left_out(every_s: float, now_s: float, due_s: float) -> None:
+    assert read._next_due_s(100.0, every_s, now_s) == due_s
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------

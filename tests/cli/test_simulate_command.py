@@ -133,7 +133,10 @@ def test_an_instrument_that_was_unplugged_comes_back(tmp_path: Path) -> None:
         (["host_sensors"], "host_sensors has no simulator"),
         (["bosch_bme280"], "bosch_bme280 is not on a serial or TCP wire"),
         (["omega_cni", "--fault", "fire"], "there is no fault 'fire', only silence, garbage"),
-        (["omega_cni", "--option", "colour=red"], "the simulator omega_cni takes no 'colour', only: address, echo"),
+        (
+            ["omega_cni", "--option", "colour=red"],
+            "the simulator omega_cni takes no 'colour', only: delay_s, address, echo",
+        ),
         (["omega_cni", "--tcp", "0", "--speed", "9600"], "--link and --speed are for a serial port"),
     ],
 )

@@ -293,6 +293,7 @@ def test_a_ledger_that_the_account_may_not_write_to(
     sink.store(batch_of([row(0)]))
     assert isinstance(sink._writing, ComparingWriting)
     assert "no ledger" in caplog.text
+    assert "GRANT SELECT, INSERT, UPDATE, DELETE ON logger_progress" in caplog.text
     assert len(points_in(lab_database)) == 1
 
 

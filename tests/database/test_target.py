@@ -114,9 +114,15 @@ def test_names_tell_targets_apart_and_hold_no_account() -> None:
     names = [
         DatabaseTarget(hosts=(("lab", 3306), ("::1", 3307)), database="cinfdata", **account).name,
         DatabaseTarget(dsn="lab", database="cinfdata", **account).name,
+        DatabaseTarget(dsn="lab", username="dummy", password="secret").name,
         DatabaseTarget(sqlite_path=Path("/data/points.db"), **account).name,
     ]
-    assert names == ["mysql://lab:3306,[::1]:3307/cinfdata", "odbc:lab/cinfdata", "sqlite:////data/points.db"]
+    assert names == [
+        "mysql://lab:3306,[::1]:3307/cinfdata",
+        "odbc:lab/cinfdata",
+        "odbc:lab",
+        "sqlite:////data/points.db",
+    ]
 
 
 def test_a_relative_file_has_an_absolute_name() -> None:

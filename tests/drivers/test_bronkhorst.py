@@ -368,6 +368,13 @@ def test_answer_of_another_node_is_noticed() -> None:
         Bronkhorst("", 5.0, node=3, transport=transport)
 
 
+def test_attributes_that_scripts_know(clock: VirtualClock) -> None:
+    transport = simulate(clock=clock)
+    controller = Bronkhorst("", 5.0, transport=transport)
+    assert controller.ser is transport
+    assert controller.max_setting == 5.0
+
+
 def test_given_transport_stays_open(clock: VirtualClock) -> None:
     transport = simulate(clock=clock)
     with Bronkhorst("", transport=transport):

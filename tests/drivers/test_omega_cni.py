@@ -69,6 +69,23 @@ def test_without_echo_the_reply_is_the_data() -> None:
     assert controller.read_temperature() == 75.4
 
 
+def test_refusal_without_echo_is_not_taken_for_the_next_answer() -> None:
+    slow = device(delay_s=0.03, temperature_degc=75.4, time_constant_s=1e9, echo=False)
+    controller = ISeries("", echo=False, transport=in_memory(slow, clock=VirtualClock()))
+    controller.command("W01XYZ")  # refused, but only after the next question, if that came at once
+    assert controller.read_temperature() == 75.4
+    assert controller.read_alarms() == (False, False)
+
+
+def test_recognition_character_of_an_instrument_that_is_set_otherwise() -> None:
+    assert (ISeries.pre_string, ISeries.end_string) == ("*", "\r")
+
+    class Other(ISeries):
+        pre_string = "#"
+
+    assert Other("", transport=exchanging({b"#X01\r": b"X01075.4\r"})).read_temperature() == 75.4
+
+
 @pytest.mark.parametrize(
     ("value", "decimals", "data"),
     [(100.0, 1, "2003E8"), (-12.5, 1, "A0007D"), (75.0, 0, "10004B"), (1.234, 3, "4004D2"), (0.0, 1, "200000")],
@@ -231,10 +248,11 @@ def test_fault_costs_one_reading_and_no_more(
 
 @pytest.mark.parametrize("late_s", [1.9, 2.1, 3.0, 3.95])
 def test_late_answer_is_not_taken_for_that_to_the_next_question(late_s: float) -> None:
-    # Without echo nothing in an answer tells whose it is.
-    faults = FaultySimulator(device(temperature_degc=75.4, time_constant_s=1e9, echo=False))
+    # Without echo nothing in an answer tells whose it is; and it always takes long, so that a late answer comes before
+    # the right one if the driver does not wait.
+    faults = FaultySimulator(device(delay_s=1.8, temperature_degc=75.4, time_constant_s=1e9, echo=False))
     controller = ISeries("", echo=False, transport=in_memory(faults, clock=VirtualClock()))
-    faults.inject(Fault.LATE, late_s=late_s)
+    faults.inject(Fault.LATE, late_s=late_s - 1.8)
     try:
         assert controller.read_temperature() == 75.4
     except TransportTimeoutError:

@@ -297,6 +297,7 @@ def test_nothing_is_made_up(decode_data: Callable[[str], object], data: str) -> 
         (b"#0032I1\r", b">03\r", lambda controller: controller.emission_status("I1")),
         (b"#0034I1\r", b">ON\r", lambda controller: controller.filament_lit("I1")),
         (b"#0002I1\r", b">0005\r", lambda controller: controller.read_pressure("I1")),
+        (b"#005E83\r", b">3\r", lambda controller: controller.set_setpoint(8, "AUTO")),
     ],
 )
 def test_valid_reply_with_data_of_another_kind(request_bytes: bytes, reply: bytes, ask: Ask) -> None:
@@ -428,8 +429,7 @@ def test_fault_costs_one_reading_and_no_more(
 @pytest.mark.parametrize("late_s", [1.9, 2.1, 3.0, 3.95])
 def test_late_answer_is_not_taken_for_that_to_the_next_question(clock: VirtualClock, late_s: float) -> None:
     # It always takes long, so that a late answer comes before the right one if the driver does not wait.
-    slow = MessageSimulator(SimulatedXGS600(gauges=STEADY).handle, until(b"\r"), delay_s=1.8)
-    faults = FaultySimulator(slow)
+    faults = FaultySimulator(device(delay_s=1.8, gauges=STEADY))
     controller = XGS600Driver(transport=in_memory(faults, clock=clock))
     faults.inject(Fault.LATE, late_s=late_s - 1.8)
     try:

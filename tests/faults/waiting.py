@@ -12,9 +12,9 @@ PATIENCE_S = 10.0 if WEAKENED else 60.0
 POLL_S = 0.02
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
+def wait_until(condition: Callable[[], object], what: str, poll_s: float = POLL_S) -> None:
     """Return once a condition holds; AssertionError if it does not within the bound."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
-        threading.Event().wait(POLL_S)
+        threading.Event().wait(poll_s)

@@ -71,7 +71,7 @@ def test_what_is_no_method_is_known_before_the_night(setup: Setup, bench: Bench,
 
 @pytest.mark.parametrize("arguments", [(), (1, 2, 3)])
 def test_wrong_arguments_are_known_before_the_night(setup: Setup, arguments: tuple[object, ...]) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"BenchInstrument: .*; its arguments are bench"):
         setup.instrument(BenchInstrument, *arguments)
 
 

@@ -114,6 +114,15 @@ def test_what_is_no_number_is_never_made_one(value: Any) -> None:
         to_number(value, "a")
 
 
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_an_overload_is_a_gap_and_no_point(make: Any, outlet: KeptOutlet, value: float) -> None:
+    assert not make({"a": 0, "b": 1}).take([value, 1.5])
+    assert outlet.values("a") == []
+    assert outlet.values("b") == [1.5]
+    ((codename, cause),) = [(gap.codename, gap.cause) for gap in outlet.gaps]
+    assert (codename, cause) == ("a", f"what was read for a is {value}: beyond the range of the instrument")
+
+
 def test_all_of_a_reading() -> None:
     assert part_of(20.0, None) == 20.0
 
@@ -238,7 +247,7 @@ def test_old_data_are_an_alarm(
     clock.sleep(1.0)
     for _ in range(10):
         channel.check()
-    assert channel.alarm() == f"the last point of a is {expected_s + 1:.0f} s old, more than {expected_s:g} s"
+    assert channel.alarm() == f"no point of a for {expected_s + 1:.0f} s, more than {expected_s:g} s"
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     measurement.take(1.0)
     assert channel.alarm() is None

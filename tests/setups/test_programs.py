@@ -13,7 +13,7 @@ from PyExpLabSys.cli import main
 from PyExpLabSys.database.opening import connect
 from PyExpLabSys.database.schema import create_tables
 from PyExpLabSys.database.target import DatabaseTarget
-from tests.common.lab_tables import make_tables, points_in
+from tests.common.lab_tables import make_tables, points_in, target_of
 from tests.servers.lab import LabDatabase
 from tests.setups.programs import Program, settings_of
 from tests.setups.waiting import wait_for
@@ -94,6 +94,21 @@ def test_a_signal_delivers_what_is_queued_to_a_server(script: Path, lab_database
         assert program.end() == 0
     values = [value for _, _, value in points_in(lab_database)]
     assert values == [float(number) for number in range(len(values))]
+
+
+def test_a_script_that_starts_and_merely_ends_loses_nothing(
+    script: Path, sqlite_path: Path, sqlite_settings: dict[str, str]
+) -> None:
+    text = SCRIPT.replace("    return next(count)", "    seen.release()\n    return next(count)")
+    text = text.replace("    setup.run()", "    setup.start()\n    for _ in range(5):\n        seen.acquire()")
+    text = text.replace("count = ", "seen = threading.Semaphore(0)\ncount = ").replace("=0.05", "=60.0")
+    script.write_text(text)
+    with Program(script, settings=sqlite_settings) as program:
+        assert program.wait() == 0, program.log
+    values = values_in(sqlite_path)
+    # The last call that began may be cut off; whatever became a point is there.
+    assert values == [float(number) for number in range(len(values))]
+    assert len(values) >= 4
 
 
 def test_what_cannot_be_delivered_is_said_and_is_no_success(script: Path, tmp_path: Path) -> None:
@@ -189,6 +204,26 @@ def test_a_check_names_everything_that_is_wrong(script: Path, lab_database: LabD
         assert "FAILED  codename dummy_oven: Measurement code name 'dummy_oven' does not have" in program.log
         assert "FAILED  reading of ISeries on /dev/not-there for dummy_oven: /dev/not-there cannot be" in program.log
         assert program.log.endswith("2 of these failed\n")
+
+
+def test_a_check_goes_on_without_the_table(script: Path, lab_database: LabDatabase) -> None:
+    with connect(target_of(lab_database)) as connection:
+        create_tables(connection, "other")
+    with Program(script, "--check", settings=settings_of(lab_database)) as program:
+        assert program.wait() == 1
+        assert "FAILED  table dateplots_dummy: there is no table 'dateplots_dummy'" in program.log
+        assert "FAILED  codename dummy_sine_one: " in program.log
+        assert program.log.endswith("2 of these failed\n")
+
+
+def test_a_check_takes_what_comes_only_later(script: Path, sqlite_settings: dict[str, str]) -> None:
+    # The load of a computer has no value before some time has passed.
+    unready = "    if next(count) < 2:\n        raise InstrumentError('not yet')\n    return 1.0"
+    text = SCRIPT.replace("    return next(count)", unready)
+    script.write_text(f"from PyExpLabSys.errors import InstrumentError\n{text}")
+    with Program(script, "--check", settings=sqlite_settings) as program:
+        assert program.wait() == 0, program.log
+        assert "ok      reading: dummy_sine_one = 1.0" in program.log
 
 
 def test_a_check_goes_on_without_settings(script: Path) -> None:

@@ -371,3 +371,10 @@ def test_trace_ends_where_the_bus_is_closed(bus: SimulatedBus, clock: VirtualClo
     transport.close()
     assert traced.transfer(ADDRESS, b"\x01", 1) == b"\x01"
     assert read_trace(tmp_path / "trace") == []
+
+
+def test_trace_that_cannot_be_written_is_no_fault_of_the_bus(path: str, tmp_path: Path) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    with pytest.raises(FileNotFoundError, match="no_folder"):
+        open_i2c(path, ADDRESS, trace=tmp_path / "no_folder" / "trace")
+    assert len(set(Path("/proc/self/fd").iterdir())) == len(before)

@@ -1,6 +1,7 @@
 """Serial ports: real pseudo-terminals, a real RFC 2217 server, and every foreign exception made ours."""
 
 import contextlib
+import errno
 import gc
 import os
 import socket
@@ -111,7 +112,7 @@ def test_bug_in_pyserial_is_not_hidden(server: PtyServer, monkeypatch: pytest.Mo
 def test_second_program_on_a_port_is_refused(bare: tuple[int, str]) -> None:
     _, path = bare
     first = open_serial(path)
-    with pytest.raises(TransportError, match="lock"):
+    with pytest.raises(TransportError, match="in use by another program"):
         open_serial(path)
     first.close()
     open_serial(path).close()
@@ -128,8 +129,17 @@ def test_settings_that_do_not_exist(settings: dict, bare: tuple[int, str]) -> No
 
 
 def test_no_such_port(tmp_path: Path) -> None:
-    with pytest.raises(TransportError, match=r"ttyX cannot be opened: .*No such file"):
+    with pytest.raises(TransportError, match="ttyX cannot be opened: there is no such port"):
         open_serial(str(tmp_path / "ttyX"))
+
+
+def test_port_of_another_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", "/dev/ttyS0")
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(TransportError, match=r"/dev/ttyS0 cannot be opened: Permission denied.*dialout"):
+        open_serial("/dev/ttyS0")
 
 
 def test_port_that_takes_nothing(bare: tuple[int, str]) -> None:

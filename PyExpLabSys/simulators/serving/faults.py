@@ -1,13 +1,14 @@
 """Makes a simulated instrument fail on request."""
 
 import random
+import re
 from collections.abc import Sequence
 from enum import Enum
 
 from PyExpLabSys.simulators.serving.base import Answer, ByteSimulator
 
-#: What may end a message; a wrong checksum stands before it.
-TERMINATORS = b"\r\n\x03"
+#: What may end a message: control characters, or the text that MKS has for it. A wrong checksum stands before it.
+END = re.compile(rb"(?:[\r\n\x03]|;FF)*\Z")
 
 
 class Fault(Enum):
@@ -73,8 +74,9 @@ class FaultySimulator:
         spoiled: list[Answer] = []
         for delay_s, data in answers:
             late_s = self._late_s if fault is Fault.LATE else 0.0
-            if data is not None and fault is not Fault.SILENCE:
-                spoiled.append(Answer(delay_s + late_s, self._spoil_data(fault, data)))
+            left = b"" if data is None or fault is Fault.SILENCE else self._spoil_data(fault, data)
+            if left:  # of half a byte nothing is left
+                spoiled.append(Answer(delay_s + late_s, left))
             if data is None or fault is Fault.UNPLUGGED:
                 spoiled.append(Answer(delay_s, None))
         return spoiled
@@ -86,7 +88,7 @@ class FaultySimulator:
             case Fault.WRONG_ECHO:
                 return flip_bit(data, 0)
             case Fault.WRONG_CHECKSUM:
-                return flip_bit(data, max(0, len(data.rstrip(TERMINATORS)) - 1))
+                return flip_bit(data, max(0, _end_of_text(data) - 1))
             case Fault.HALF_A_REPLY | Fault.UNPLUGGED:
                 return data[: len(data) // 2]
             case _:
@@ -94,8 +96,13 @@ class FaultySimulator:
 
     def _noise(self, data: bytes) -> bytes:
         """Return as many bytes of noise; what ends the message stays, so that it is taken for one."""
-        body = data.rstrip(TERMINATORS)
-        return self._random.randbytes(len(body)) + data[len(body) :]
+        end = _end_of_text(data)
+        return self._random.randbytes(end) + data[end:]
+
+
+def _end_of_text(data: bytes) -> int:
+    """Return where that begins which ends a message."""
+    return len(END.sub(b"", data, count=1))
 
 
 def flip_bit(data: bytes, index: int) -> bytes:

@@ -54,6 +54,28 @@ def test_garbage_is_as_long_as_the_reply_and_ends_as_it_does() -> None:
     assert data.endswith(b"\r")
 
 
+@pytest.mark.parametrize(
+    ("reply", "end"), [(b"@253ACK1.23E-3;FF", b";FF"), (b"1.0\r\n", b"\r\n"), (b"1.0\x03", b"\x03"), (b";FFF", b"")]
+)
+def test_what_ends_a_message_is_spared(reply: bytes, end: bytes) -> None:
+    faulty = FaultySimulator(MessageSimulator(lambda *_: reply, until(b"?")))
+    for fault in (Fault.GARBAGE, Fault.WRONG_CHECKSUM):
+        faulty.inject(fault)
+        ((_, data),) = faulty.feed(b"?", 0.0)
+        assert data is not None
+        assert data != reply
+        assert len(data) == len(reply)
+        assert data.endswith(end)
+
+
+def test_half_of_one_byte_is_nothing() -> None:
+    faulty = FaultySimulator(MessageSimulator(lambda *_: b"\x06", until(b"?")))
+    faulty.inject(Fault.HALF_A_REPLY)
+    assert faulty.feed(b"?", 0.0) == []
+    faulty.inject(Fault.UNPLUGGED)
+    assert faulty.feed(b"?", 0.0) == [Answer(0.0, None)]
+
+
 def test_until_healed() -> None:
     faulty = oven()
     faulty.inject(Fault.SILENCE, times=None)
