@@ -2,8 +2,6 @@
 
 import io
 import math
-import re
-import shlex
 import sys
 from pathlib import Path
 
@@ -135,15 +133,6 @@ def test_errors_are_one_line(
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert message in error
-
-
-def test_the_example_of_the_documentation_says_what_it_says(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "howto" / "criteria.md").read_text(encoding="utf-8")
-    (script,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    ((command, output),) = re.findall(r"^\$ pyexplabsys (.*?)\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    exec(script)
-    assert cli.main(shlex.split(command)) == 0
-    assert capsys.readouterr().out == output
 
 
 # --- criteria as text
