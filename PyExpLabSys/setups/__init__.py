@@ -17,8 +17,9 @@
         main()
 """
 
+from PyExpLabSys.common.error_bound import ErrorBound
 from PyExpLabSys.setups.components import Component, ComponentStatus, Gap, Reading
-from PyExpLabSys.setups.criteria import Always, Criterion, Deviation, Interval
+from PyExpLabSys.setups.criteria import Always, Criterion, Deviation, Interval, LateCriterion, Selector
 from PyExpLabSys.setups.line import Line
 from PyExpLabSys.setups.setup import Setup
 
@@ -28,9 +29,12 @@ __all__ = [
     "ComponentStatus",
     "Criterion",
     "Deviation",
+    "ErrorBound",
     "Gap",
     "Interval",
+    "LateCriterion",
     "Line",
     "Reading",
+    "Selector",
     "Setup",
 ]

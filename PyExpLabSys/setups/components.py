@@ -13,7 +13,8 @@ class Reading:
         codename: Its codename.
         time_s: Unix time in s at which the reply of the instrument was complete.
         value: The value; NaN if the instrument says that it has none.
-        stored: Whether the criterion wanted it stored, so that it is on its way to the database.
+        stored: Whether the criterion wanted it stored, so that it is on its way to the database. A late criterion may
+            still want it when later ones have come.
     """
 
     codename: str

@@ -1,14 +1,19 @@
-"""Which readings are worth a point: the rules, without any state.
+"""Which readings are worth a point.
 
-A criterion compares a reading with the last one that was stored. The first reading, and the first after a gap, is
-stored whatever the criterion says.
+A criterion compares a reading with the last one that was stored, and decides at once. A late criterion, such as
+:class:`~PyExpLabSys.common.error_bound.ErrorBound`, holds readings, and may store an earlier one. With both, the first
+reading, and the first after a gap, is stored whatever the criterion says.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from PyExpLabSys.common.criteria import Point, absolute_change, decades, relative_change
 
 
+@runtime_checkable
 class Criterion(Protocol):
     """Decides from values and times alone, so that one object serves any number of codenames."""
 
@@ -26,6 +31,74 @@ class Criterion(Protocol):
             silence_s: Time since that point in s.
         """
         ...
+
+
+class Selector(Protocol):
+    """Chooses the points of one codename among its readings."""
+
+    def take(self, time_s: float, value: float) -> Sequence[Point]:
+        """Take a reading, and return the points that are certain by it, oldest first: it, earlier ones, or none.
+
+        Args:
+            time_s: Unix time of the reading in s.
+            value: The reading; NaN stands for "no value".
+        """
+        ...
+
+    def finish(self) -> Sequence[Point]:
+        """Return the points that are held, as there is a gap or the end; the next reading is stored anyway."""
+        ...
+
+
+class LateCriterion(Protocol):
+    """Decides about a reading when later ones have come; it has a selector for each codename."""
+
+    @property
+    def max_silence_s(self) -> float:
+        """As for :class:`Criterion`."""
+        ...
+
+    def selector(self) -> Selector:
+        """Return what chooses the points of one codename."""
+        ...
+
+
+class ImmediateSelector:
+    """Chooses points by a criterion that decides at once.
+
+    Args:
+        criterion: It.
+        clock: Times silences, in s; None: by the times of the readings.
+    """
+
+    def __init__(self, criterion: Criterion, clock: Callable[[], float] | None = None) -> None:
+        self._criterion, self._clock = criterion, clock
+        self._stored: Point | None = None  # by our clock; None: the next reading is stored, whatever it is
+
+    def take(self, time_s: float, value: float) -> Sequence[Point]:
+        """Take a reading, and return it if it is a point."""
+        now_s = time_s if self._clock is None else self._clock()
+        if self._stored is not None:
+            stored_s, stored_value = self._stored
+            if not self._criterion.stores(value, stored_value, now_s - stored_s):
+                return ()
+        self._stored = (now_s, value)
+        return ((time_s, value),)
+
+    def finish(self) -> Sequence[Point]:
+        """Return nothing; the next reading is stored."""
+        self._stored = None
+        return ()
+
+
+def selector_of(criterion: Criterion | LateCriterion, clock: Callable[[], float] | None = None) -> Selector:
+    """Return what chooses the points of one codename by a criterion of either kind.
+
+    Args:
+        criterion: Of either kind.
+        clock: Times silences for one that decides at once, in s; None: by the times of the readings.
+    """
+    return ImmediateSelector(criterion, clock) if isinstance(criterion, Criterion) else criterion.selector()
 
 
 @dataclass(frozen=True)
@@ -92,22 +165,9 @@ class Deviation:
 
     def stores(self, value: float, stored_value: float, silence_s: float) -> bool:
         """Return whether the value has moved far enough, or too much time has passed."""
-        if silence_s >= self.max_silence_s:
-            return True
-        if math.isnan(value) or math.isnan(stored_value):
-            return math.isnan(value) != math.isnan(stored_value)
-        if value == stored_value:
-            return False
         return (
-            (self.absolute is not None and abs(value - stored_value) >= self.absolute)
-            or (self.relative is not None and abs(value - stored_value) >= self.relative * abs(stored_value))
-            or (self.logarithmic is not None and _decades(value, stored_value) >= self.logarithmic)
+            silence_s >= self.max_silence_s
+            or (self.absolute is not None and absolute_change(value, stored_value) >= self.absolute)
+            or (self.relative is not None and relative_change(value, stored_value) >= self.relative)
+            or (self.logarithmic is not None and decades(value, stored_value) >= self.logarithmic)
         )
-
-
-def _decades(one: float, other: float) -> float:
-    """Return how many decades lie between two values that differ; infinity if no number of them does."""
-    if one == 0.0 or other == 0.0 or math.isinf(one) or math.isinf(other) or (one < 0.0) != (other < 0.0):
-        return math.inf
-    # Not the logarithm of the ratio: that overflows.
-    return abs(math.log10(abs(one)) - math.log10(abs(other)))

@@ -48,6 +48,11 @@ class Inventory:
         for instrument in self._instruments:
             instrument.enable(simulated=simulated)
 
+    def finish(self) -> None:
+        """Store what criteria hold, as there is no further reading."""
+        for measurement in self.measurements:
+            measurement.finish()
+
     def close(self) -> None:
         """Close all instruments and lines."""
         for instrument in self._instruments:

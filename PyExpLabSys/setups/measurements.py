@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from PyExpLabSys.common.criteria import Point
 from PyExpLabSys.errors import InstrumentError, PyExpLabSysError
 from PyExpLabSys.setups.components import Gap, Reading
-from PyExpLabSys.setups.criteria import Criterion
+from PyExpLabSys.setups.criteria import Criterion, LateCriterion, selector_of
 from PyExpLabSys.setups.faults import RepeatedFault
 from PyExpLabSys.setups.instruments import instrument_of
 
@@ -47,11 +48,16 @@ class Channel:
     """
 
     def __init__(
-        self, codename: str, part: Part, criterion: Criterion, stale_after_s: float, monotonic: Callable[[], float]
+        self,
+        codename: str,
+        part: Part,
+        criterion: Criterion | LateCriterion,
+        stale_after_s: float,
+        monotonic: Callable[[], float],
     ) -> None:
         self.codename, self.part = codename, part
-        self._criterion, self.stale_after_s, self._monotonic = criterion, stale_after_s, monotonic
-        self._stored_value: float | None = None  # None: the next reading is stored, whatever it is
+        self._selector = selector_of(criterion, monotonic)
+        self.stale_after_s, self._monotonic = stale_after_s, monotonic
         self._stored_at_s = monotonic()
         self.points = self.readings = self.gaps = 0
         self.last_value: float | None = None
@@ -73,20 +79,21 @@ class Channel:
         self._value_fault.clear()
         self.readings += 1
         self.last_value = value
-        stored = self._wants(value)
-        if stored:
-            self._stored_value, self._stored_at_s = value, self._monotonic()
-            self.points += 1
-            self._stale_fault.clear()
-            outlet.store(self.codename, time_s, value)
+        points = self._selector.take(time_s, value)
+        self._store(points, outlet)
+        stored = bool(points) and points[-1][0] == time_s
         outlet.publish(Reading(codename=self.codename, time_s=time_s, value=value, stored=stored))
         return True
 
     def miss(self, cause: str, time_s: float, outlet: Outlet) -> None:
         """Note that there is no reading; the next one is stored whatever it is, so that the gap has an end."""
         self.gaps += 1
-        self._stored_value = None
+        self.finish(outlet)
         outlet.publish(Gap(codename=self.codename, time_s=time_s, cause=cause))
+
+    def finish(self, outlet: Outlet) -> None:
+        """Store what the criterion holds, as nothing follows it."""
+        self._store(self._selector.finish(), outlet)
 
     def alarm(self) -> str | None:
         """Return what is wrong if the last point is too old."""
@@ -100,10 +107,12 @@ class Channel:
         if alarm := self.alarm():
             self._stale_fault.report(InstrumentError(alarm), level=logging.ERROR)
 
-    def _wants(self, value: float) -> bool:
-        if self._stored_value is None:
-            return True
-        return self._criterion.stores(value, self._stored_value, self._monotonic() - self._stored_at_s)
+    def _store(self, points: Sequence[Point], outlet: Outlet) -> None:
+        for time_s, value in points:
+            self._stored_at_s = self._monotonic()
+            self.points += 1
+            self._stale_fault.clear()
+            outlet.store(self.codename, time_s, value)
 
 
 class Measurement:
@@ -126,7 +135,7 @@ class Measurement:
         parts: Mapping[str, Part],
         *,
         every_s: float,
-        criterion: Criterion,
+        criterion: Criterion | LateCriterion,
         stale_after_s: float | None,
         hung_after_s: float,
         outlet: Outlet,
@@ -177,6 +186,11 @@ class Measurement:
         cause = f"{type(error).__name__}: {error}" if bug else str(error)
         for channel in self.channels:
             channel.miss(cause, wall_clock(), self._outlet)
+
+    def finish(self) -> None:
+        """Store what criteria hold, as there is no further reading."""
+        for channel in self.channels:
+            channel.finish(self._outlet)
 
     def abandon(self) -> None:
         """Go on without a call that hangs."""

@@ -12,7 +12,7 @@ from PyExpLabSys.common.sink import Sink
 from PyExpLabSys.database.target import DatabaseTarget
 from PyExpLabSys.setups.components import Component, ComponentStatus, Observer
 from PyExpLabSys.setups.credentials import choose_database
-from PyExpLabSys.setups.criteria import Always, Criterion
+from PyExpLabSys.setups.criteria import Always, Criterion, LateCriterion
 from PyExpLabSys.setups.drivers import plan_driver
 from PyExpLabSys.setups.instruments import ManagedInstrument, Proxy
 from PyExpLabSys.setups.inventory import Inventory
@@ -135,7 +135,7 @@ class Setup:
         read: Callable[[], Any],
         *,
         every: float,
-        criterion: Criterion | None = None,
+        criterion: Criterion | LateCriterion | None = None,
         stale_after_s: float | None = None,
         hung_after_s: float = HUNG_AFTER_S,
     ) -> None:
@@ -158,7 +158,7 @@ class Setup:
         read: Callable[[], Any],
         *,
         every: float,
-        criterion: Criterion | None = None,
+        criterion: Criterion | LateCriterion | None = None,
         stale_after_s: float | None = None,
         hung_after_s: float = HUNG_AFTER_S,
     ) -> None:
@@ -169,8 +169,7 @@ class Setup:
                 or the position in a tuple or list.
             read: A method of an instrument of this setup, or any function.
             every: Time between readings in s.
-            criterion: As for :meth:`log`, for each codename by itself.
-            stale_after_s, hung_after_s: As for :meth:`log`.
+            criterion, stale_after_s, hung_after_s: As for :meth:`log`, for each codename by itself.
         """
         self._measure(dict(codenames), read, every, criterion, stale_after_s, hung_after_s)
 
@@ -243,6 +242,7 @@ class Setup:
             except Exception:  # the others, and delivery, are stopped all the same
                 LOGGER.exception("%s did not stop in good order", component.name)
         self._started = []
+        self.inventory.finish()
         self._outlet.stop(timeout_s)
         self.inventory.close()
         return self._outlet.left
@@ -274,7 +274,7 @@ class Setup:
         parts: Mapping[str, Part],
         read: Callable[[], Any],
         every: float,
-        criterion: Criterion | None,
+        criterion: Criterion | LateCriterion | None,
         stale_after_s: float | None,
         hung_after_s: float,
     ) -> None:

@@ -87,6 +87,19 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
     wait_for_points(tmp_path / "first.db", "dateplots_first", count=int(points) + 5)
 
 
+def test_the_page_about_criteria_shows_what_the_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = ROOT / "docs" / "howto" / "criteria.md"
+    monkeypatch.chdir(tmp_path)
+    for script in blocks(page, "python"):
+        exec(script, {})
+    (example,) = blocks(page, "console")
+    command, _, output = example.partition("\n")
+    assert cli.main(shlex.split(command.removeprefix("$ pyexplabsys "))) == 0
+    assert capsys.readouterr().out == output
+
+
 def wait_for_points(path: Path, table: str, count: int) -> None:
     """Return when a table holds so many points."""
     deadline = time.monotonic() + WITHIN_S

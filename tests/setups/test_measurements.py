@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from PyExpLabSys.errors import InstrumentError
-from PyExpLabSys.setups import Always, Criterion, Deviation, Interval, Reading, measurements
+from PyExpLabSys.setups import (
+    Always,
+    Criterion,
+    Deviation,
+    ErrorBound,
+    Interval,
+    LateCriterion,
+    Reading,
+    measurements,
+)
 from PyExpLabSys.setups.measurements import Measurement, Part, part_of, to_number
 from PyExpLabSys.simulators.serving.memory import VirtualClock
 from tests.setups.test_polling import KeptOutlet
@@ -38,7 +47,9 @@ def outlet() -> KeptOutlet:
 
 @pytest.fixture
 def make(outlet: KeptOutlet, clock: VirtualClock) -> Any:
-    def make(parts: dict[str, Part] | None = None, criterion: Criterion | None = None, **options: Any) -> Measurement:
+    def make(
+        parts: dict[str, Part] | None = None, criterion: Criterion | LateCriterion | None = None, **options: Any
+    ) -> Measurement:
         options = {"every_s": 1.0, "stale_after_s": None, "hung_after_s": 60.0} | options
         return Measurement(
             lambda: 1.0,
@@ -168,6 +179,45 @@ def test_codenames_decide_each_for_itself(make: Any, outlet: KeptOutlet) -> None
     measurement.take((20.0, 40.0))
     measurement.take((20.0, 50.0))
     assert (outlet.values("t"), outlet.values("h")) == ([20.0], [40.0, 50.0])
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The computer's clock goes on by one second at each look."""
+    monkeypatch.setattr(measurements, "wall_clock", iter(range(1000)).__next__)
+
+
+@pytest.mark.usefixtures("seconds")
+def test_a_late_criterion_stores_earlier_readings_with_their_own_times(make: Any, outlet: KeptOutlet) -> None:
+    measurement = make({"t": 0, "h": 1}, ErrorBound(absolute=0.5))
+    for t in range(10):
+        measurement.take((20.0, 40.0 + 10.0 * (t >= 5)))
+    assert outlet.points == [("t", 0, 20.0), ("h", 0, 40.0), ("h", 4, 40.0), ("h", 5, 50.0)]
+    measurement.finish()
+    assert outlet.points[4:] == [("t", 9, 20.0), ("h", 9, 50.0)]
+    assert [channel.points for channel in measurement.channels] == [2, 4]
+    assert [each.time_s for each in outlet.readings if each.stored] == [0, 0]  # the others were not certain yet
+
+
+@pytest.mark.usefixtures("seconds")
+def test_before_a_gap_the_last_reading_is_stored_and_after_it_the_first(make: Any, outlet: KeptOutlet) -> None:
+    measurement = make(criterion=ErrorBound(absolute=0.5))
+    for value in (20.0, 20.0, 20.0, None, 20.0, 20.0):
+        measurement.take(value)
+    measurement.fail(InstrumentError("silent"))
+    assert [time_s for _, time_s, _ in outlet.points] == [0, 2, 4, 5]
+
+
+def test_a_late_criterion_keeps_the_alarm_for_old_data_quiet(
+    make: Any, outlet: KeptOutlet, clock: VirtualClock
+) -> None:
+    (channel,) = make(criterion=ErrorBound(absolute=0.5, max_silence_s=60.0)).channels
+    assert channel.stale_after_s == 180.0
+    for t in range(1000):
+        channel.take(20.0, float(t), outlet)
+        assert channel.alarm() is None
+        clock.sleep(1.0)
+    assert [time_s for _, time_s, _ in outlet.points] == list(range(0, 1000, 60))
 
 
 @pytest.mark.parametrize(
