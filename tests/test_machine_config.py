@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import sqlite3
 import subprocess
 import sys
@@ -11,12 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from PyExpLabSys.apps.demo_setup import COMPUTER, DESCRIPTIONS
 from PyExpLabSys.database.codenames import add
 from PyExpLabSys.database.opening import connect
 from PyExpLabSys.database.schema import create_tables
+from PyExpLabSys.drivers import bosch_bme280
+from PyExpLabSys.errors import InstrumentError
+from PyExpLabSys.setups import Setup
 from PyExpLabSys.simulators import bronkhorst, mks_925_pirani, omega_cn7800, pfeiffer, xgs600
+from PyExpLabSys.simulators.bosch_bme280 import SimulatedBME280
 from PyExpLabSys.simulators.serving.base import ByteSimulator, SharedLine
+from PyExpLabSys.simulators.serving.i2c import SimulatedBus
 from PyExpLabSys.simulators.serving.pty import PtyServer
+from PyExpLabSys.transport.i2c import I2CTransport
 from tests.common.lab_tables import target_of
 from tests.servers.lab import LabDatabase
 from tests.setups.programs import ROOT, Program, environment, settings_of
@@ -60,6 +68,17 @@ INSTRUMENTS: dict[str, dict[str, Callable[[], ByteSimulator]]] = {
 }
 """What is connected to the ports of each machine that has serial ports, by the name in /dev/serial/by-id."""
 
+READ_FIRST = {
+    "usb-furnace-heaters": "furnace_inlet_temperature",
+    "usb-furnace-gases": "furnace_argon_flow",
+    "usb-chamber-roughing": "vacuum_chamber_roughing_pressure",
+    "usb-chamber-load-lock": "vacuum_chamber_load_lock_pressure",
+    "usb-chamber-gauges": "vacuum_chamber_pressure, vacuum_chamber_foreline_pressure",
+}
+"""What is read first from each of these ports."""
+
+BME280_ADDRESS = 0x77
+
 
 def test_every_machine_has_a_script_and_a_line_in_the_readme() -> None:
     folders = {path.name for path in FOLDER.iterdir() if path.is_dir()} - {"__pycache__"}
@@ -69,15 +88,23 @@ def test_every_machine_has_a_script_and_a_line_in_the_readme() -> None:
 
 
 def test_the_demo_runs(tmp_path: Path) -> None:
+    """Without a server: the demo never uses the lab's database, but makes an SQLite file, in the user's data folder."""
     done = subprocess.run(
         [sys.executable, str(FOLDER / "demo" / "logger.py")],
-        env={**environment({}), "DEMO_SECONDS": "1"},
+        env={**environment({}), "DEMO_SECONDS": "1", "XDG_DATA_HOME": str(tmp_path)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=60.0,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    (path,) = tmp_path.rglob("pyexplabsys-demo-*.db")
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(
+            "SELECT codename, count(*) FROM dateplots_demo AS p JOIN dateplots_descriptions AS d ON d.id = p.type "
+            "GROUP BY codename"
+        ).fetchall()
+    assert {*DESCRIPTIONS} - {*COMPUTER} <= {codename for codename, _ in rows} <= {*DESCRIPTIONS}
 
 
 def script_of(machine: str) -> Path:
@@ -139,8 +166,24 @@ def test_a_machine_logs_into_the_labs_database_until_it_is_stopped(
     check_values(machine, rows_of(lab, machine))
 
 
+def pull_plug(program: Program, lab: LabDatabase, machine: str, port: str, server: PtyServer) -> None:
+    """Pull the plug of a port and put it back: the program says both, and points come again."""
+    reading = READ_FIRST[Path(port).name]
+
+    def points() -> int:
+        return sum(codename in reading.split(", ") for codename, _ in rows_of(lab, machine))
+
+    server.unplug()
+    program.says(f"no reading of {reading}: {port}")
+    before = points()
+    server.plug()
+    program.says(f"no longer: no reading of {reading}")
+    # The first reading after a gap is a point, whatever the criterion says.
+    wait_for(lambda: points() > before, "points again")
+
+
 @pytest.mark.parametrize("machine", INSTRUMENTS)
-def test_a_machine_logs_from_its_ports_and_goes_on_after_a_plug_was_pulled(
+def test_a_machine_logs_from_its_ports_and_goes_on_after_each_plug_was_pulled(
     machine: str, prepared: Callable[[str], LabDatabase], tmp_path: Path
 ) -> None:
     lab = prepared(machine)
@@ -154,16 +197,40 @@ def test_a_machine_logs_from_its_ports_and_goes_on_after_a_plug_was_pulled(
         program = Program(elsewhere, ports, str(script_of(machine)), settings=settings_of(lab), folder=tmp_path)
         with program:
             wait_for(lambda: {codename for codename, _ in rows_of(lab, machine)} == set(CODENAMES[machine]), "points")
-            port, server = next(iter(servers.items()))
-            server.unplug()
-            program.says(f"no reading of {next(iter(CODENAMES[machine]))}: {port}")
-            before = len(rows_of(lab, machine))
-            server.plug()
-            program.says(f"no longer: no reading of {next(iter(CODENAMES[machine]))}")
-            # The first reading after a gap is a point, whatever the criterion says.
-            wait_for(lambda: len(rows_of(lab, machine)) > before, "points again")
+            for port, server in servers.items():
+                pull_plug(program, lab, machine, port, server)
             assert program.end() == 0, program.log
     check_values(machine, rows_of(lab, machine))
+
+
+def test_the_weather_station_goes_on_after_its_sensor_was_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads too seldom for a test to wait for it: here its sensor is read whenever the test wants it."""
+    bus = SimulatedBus({BME280_ADDRESS: SimulatedBME280()})
+    monkeypatch.setattr(bosch_bme280, "open_i2c", lambda _bus, address: I2CTransport(bus, address))
+    setups: list[Setup] = []
+
+    def keep(setup: Setup) -> None:
+        setups.append(setup)
+
+    monkeypatch.setattr(Setup, "run", keep)
+    runpy.run_path(str(script_of("weather_station")), run_name="__main__")
+    (setup,) = setups
+    setup.inventory.enable(simulated=False)
+    air = setup.inventory.measurements[0]
+
+    def answers() -> bool:
+        try:
+            air.read()
+        except InstrumentError:
+            return False
+        return True
+
+    assert answers()
+    bus.unplug(BME280_ADDRESS)
+    assert not answers()
+    bus.plug(BME280_ADDRESS)
+    wait_for(answers, "reading")
+    setup.inventory.close()
 
 
 def test_no_setting_of_this_computer_gets_into_these_tests() -> None:
