@@ -20,8 +20,9 @@ from tests.servers.relay import Relay
 THREADS_END_WITHIN_S = 5.0
 
 # The machines that run the tests are shared and slow at times; in CI a failure must be the same at the next run.
-hypothesis.settings.register_profile("here", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=SLOW)
+hypothesis.settings.register_profile("ci", deadline=None, suppress_health_check=SLOW, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 # What a script starts with "&" ignores Ctrl-C, and so does all that it starts in turn; some tests press it.
