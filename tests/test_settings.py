@@ -182,7 +182,7 @@ def test_a_file_without_values_is_no_settings(text: str) -> None:
         ("sql_password: '#&*!%@`'", "#&*!%@`"),
         ("sql_server_port: '3307'", 3307),
         ("sql_connect_timeout: 2", 2.0),
-        ("spool_directory: /var/spool/lab", Path("/var/spool/lab")),
+        ("rejected_directory: /var/lab/rejected", Path("/var/lab/rejected")),
         ("util_log_warning_email: a@b.org", "a@b.org"),
     ],
 )
@@ -194,8 +194,8 @@ def test_values_come_out_in_their_type(line: str, value: object) -> None:
 
 
 def test_tilde_in_a_path_is_home() -> None:
-    write("spool_directory: ~/spool")
-    assert Settings().spool_directory == Path.home() / "spool"
+    write("rejected_directory: ~/rejected")
+    assert Settings().rejected_directory == Path.home() / "rejected"
 
 
 def test_hosts_in_the_environment_stand_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +324,7 @@ def test_a_wrong_environment_value_names_the_variable(monkeypatch: pytest.Monkey
         ("sql_server_port", 3306.5),
         ("sql_connect_timeout", False),
         ("sql_database", 5),
-        ("spool_directory", ""),
+        ("rejected_directory", ""),
         ("sql_server_host", [1]),
         ("sql_server_host", {"a"}),
     ],

@@ -172,7 +172,6 @@ KEYS: tuple[Key, ...] = (
     Key(name="sql_url", type="text", description="Embedded database instead of a server: sqlite:////folder/file.db"),
     Key(name="sql_connect_timeout", type="float", default=10.0, description="Longest wait for a connection, in s"),
     Key(name="sql_statement_timeout", type="float", default=15.0, description="Longest wait for a statement, in s"),
-    Key(name="spool_directory", type="path", description="Folder where points wait on disk for the database"),
     Key(name="rejected_directory", type="path", description="Folder for points that the database can never take"),
     Key(name="common_sql_reader_user", type="text", description="Shared account of the database that only reads"),
     Key(name="common_sql_reader_password", type="text", secret=True, description="Password of that account"),

@@ -164,7 +164,7 @@ def test_lab_database_of_the_settings_is_left_alone(tmp_path: Path) -> None:
     settings_file = Path(os.environ["XDG_CONFIG_HOME"], "PyExpLabSys", "user_settings.yaml")
     settings_file.parent.mkdir(parents=True)
     settings_file.write_text(
-        f"sql_url: sqlite:///{lab}/from_file.db\nspool_directory: {lab}\nrejected_directory: {lab}\n", encoding="utf-8"
+        f"sql_url: sqlite:///{lab}/from_file.db\nrejected_directory: {lab}\n", encoding="utf-8"
     )
     variables = {
         "PYEXPLABSYS_SQL_URL": f"sqlite:///{lab}/from_environment.db",
