@@ -433,6 +433,7 @@ def test_a_bug_in_a_sink_is_logged_once_with_its_traceback_and_nothing_is_lost(
 def test_a_sink_that_rejects_points_it_was_not_given_does_not_end_the_delivery(
     line: Line, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)
     sink = ScriptedSink(PointsRejected([10], ["not there"]))
     delivery = line.to(sink)
     values = line.put(10)
