@@ -26,7 +26,7 @@ SILENT_CALLS_MAX = 3
 
 @dataclass
 class _Session:
-    """One time that the instrument is open; what a call of an earlier session brings or breaks does not matter."""
+    """One time that the instrument is open; what a call from before that brings or breaks is void."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     driver: Any = None
